@@ -1,0 +1,1 @@
+"""What measuring costs beside a plain inference pass: ``python -m benchmarks``."""

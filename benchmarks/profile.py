@@ -1,0 +1,95 @@
+"""Where the time of one measurement goes, for the page that explains a missed goal."""
+
+import time
+from collections import defaultdict
+from typing import Any
+
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.cases import Case
+from benchmarks.timing import plain, seconds
+from deepnrc.collect import Collection, collect
+from deepnrc.measure import evaluate
+from deepnrc.trace import Trace
+
+
+def _kind(name: str, shapes: list[Any]) -> str | None:
+    """The part of the work a torch operation belongs to, by its name and operands."""
+    if name in ("aten::linalg_qr", "aten::triu"):
+        return "basis and folding"
+    if name in ("aten::addmm_", "aten::addmm"):
+        return "deflation (C = XU, R = X - CU')"
+    if name == "aten::mm" and len(shapes) >= 2 and shapes[0] and shapes[1]:
+        (p, n), (_, q) = shapes[0], shapes[1]
+        if n >= 512 and p == q and p < 64:
+            return "float64 inner products"
+        if p >= 512 and q <= 32:
+            return "deflation (C = XU, R = X - CU')"
+        if p <= 128 and n >= 512 and q > p // 2:
+            return "gram and side products"
+        return "the network's products, folding"
+    if name in ("aten::index_select", "aten::amax", "aten::amin"):
+        return "dead units"
+    if name == "aten::sub":
+        return "centering (put)"
+    if name == "aten::add_":
+        return "float64 sums"
+    return None
+
+
+def print_profile(case: Case) -> None:
+    """Seconds of each part and their share of the plain pass.
+
+    The stages are timed in one run, next to plain passes; the operations come from a profiler in
+    another run, whose clock is a few per cent off.
+    """
+    spent: dict[str, float] = defaultdict(float)
+    receive = Trace.__init__
+
+    def timed_init(self: Trace, modules: Any, function: Any) -> None:
+        def timed(name: str, x: Tensor) -> None:
+            spent["accumulators"] += seconds(lambda: function(name, x))
+
+        receive(self, modules, timed)
+
+    def forward(model: nn.Module, x: Any) -> Any:
+        start = time.perf_counter()
+        out = model(x)
+        spent["forward"] += time.perf_counter() - start
+        return out
+
+    def run(**options: Any) -> Collection:
+        return collect(case.model, case.loader, progress=False, **options)
+
+    evaluate(run())
+    before = seconds(lambda: plain(case.model, case.loader))
+    Trace.__init__ = timed_init  # type: ignore[method-assign]
+    try:
+        start = time.perf_counter()
+        collection = run(forward=forward)
+        spent["pass"] = time.perf_counter() - start
+    finally:
+        Trace.__init__ = receive  # type: ignore[method-assign]
+    spent["evaluation"] = seconds(lambda: evaluate(collection))
+    base = (before + seconds(lambda: plain(case.model, case.loader))) / 2
+    slower = spent["forward"] - spent["accumulators"] - base
+    rest = spent["pass"] - spent["forward"]
+    print(f"{case.name}: plain {base:.3f} s, pass {spent['pass']:.3f} s")
+    for name, value in (
+        ("accumulators", spent["accumulators"]),
+        ("forward slower by", slower),
+        ("batches, error, finish", rest),
+        ("evaluation (eigenvalues, ranks)", spent["evaluation"]),
+    ):
+        print(f"  {name:34s} {value:7.3f} s  {100 * value / base:5.1f} % of plain")
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as recorded:
+        run()
+    parts: dict[str, float] = defaultdict(float)
+    for event in recorded.key_averages(group_by_input_shape=True):
+        kind = _kind(event.key, event.input_shapes)
+        if kind:
+            parts[kind] += event.self_cpu_time_total / 1e6
+    print("  operations of the pass, by the profiler")
+    for kind, value in sorted(parts.items(), key=lambda item: -item[1]):
+        print(f"    {kind:32s} {value:7.3f} s  {100 * value / base:5.1f} % of plain")

@@ -1,0 +1,25 @@
+"""deepnrc: measure Deep Neural Regression Collapse at every layer of any regression network."""
+
+from deepnrc import data, errors, models
+from deepnrc._version import __version__
+from deepnrc.collect import Collection, collect
+from deepnrc.diagnosis import Diagnosis, diagnose
+from deepnrc.measure import LayerMeasurement, Measurement, evaluate, load, measure
+from deepnrc.moments import Moments
+
+__all__ = [
+    "Collection",
+    "Diagnosis",
+    "LayerMeasurement",
+    "Measurement",
+    "Moments",
+    "__version__",
+    "collect",
+    "data",
+    "diagnose",
+    "errors",
+    "evaluate",
+    "load",
+    "measure",
+    "models",
+]

@@ -1,0 +1,48 @@
+"""Errors as a command line shows them: one message on standard error, exit code 1."""
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from deepnrc.errors import DeepNRCError
+
+__all__ = ["command", "set_debug"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_debug: ContextVar[bool] = ContextVar("debug", default=False)
+
+
+def set_debug(debug: bool) -> None:
+    """Whether errors keep their traceback."""
+    _debug.set(debug)
+
+
+def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Wrap a command: errors become a message and exit code 1, an interruption code 130."""
+
+    @functools.wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
+        except DeepNRCError as error:
+            if _debug.get():
+                raise
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+        except Exception as error:
+            # From the user's own model or data: its type says as much as its text.
+            if _debug.get():
+                raise
+            typer.echo(f"error: {type(error).__name__}: {error} (--debug shows where)", err=True)
+            raise typer.Exit(1) from None
+
+    return wrapped

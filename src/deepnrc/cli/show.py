@@ -1,0 +1,52 @@
+"""Measurements on the screen: a rich table on a terminal, plain text in a pipe."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import rich.box
+import rich.console
+import rich.table
+
+from deepnrc.report.text import measurement_summary, measurement_text
+
+if TYPE_CHECKING:
+    from deepnrc.diagnosis import Diagnosis
+    from deepnrc.measure import Measurement
+
+__all__ = ["show_diagnosis", "show_measurement"]
+
+
+def show_measurement(measurement: "Measurement", *, title: str | None = None) -> None:
+    """Summary, table and footnotes on standard output."""
+    if title:
+        print(f"\n{title}")
+    if not sys.stdout.isatty():
+        print(measurement)
+        return
+    table = measurement_text(measurement)
+    console = rich.console.Console(highlight=False)
+    console.print(measurement_summary(measurement), markup=False)
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for i, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    for row in table.rows:
+        shown.add_row(*(rich.text.Text(cell) for cell in row))
+    console.print(shown)
+    for note in (
+        *table.footnotes,
+        *(f"not measured: {x.name}: {x.reason}" for x in measurement.skipped),
+    ):
+        console.print(note, markup=False, style="dim")
+
+
+def show_diagnosis(diagnosis: "Diagnosis") -> None:
+    """The diagnosis in words, its first line in bold on a terminal."""
+    text = str(diagnosis)
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    headline, _, rest = text.partition("\n")
+    console = rich.console.Console(highlight=False)
+    color = "green" if diagnosis.first_collapsed_layer else "yellow"
+    console.print(headline, markup=False, style=f"bold {color}")
+    console.print(rest, markup=False)

@@ -1,0 +1,225 @@
+"""Imitation data: what a scripted expert sees and does in MuJoCo's Reacher.
+
+The expert (`deepnrc.data.reacher_expert`) takes the place of the trained policies behind the
+published imitation sets: it needs no download, and its quality is a number that `expert_returns`
+measures again at any time. This file alone touches gymnasium, and only when it plays.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from deepnrc.data.cache import data_folder, load_tensors, save_tensors
+from deepnrc.data.reacher_expert import ACTION_NAMES, OBSERVATION_NAMES, expert_action
+from deepnrc.errors import ArgumentError, DeepNRCError
+
+__all__ = [
+    "ImitationData",
+    "build_reacher",
+    "expert_returns",
+    "load_reacher",
+    "reacher_path",
+    "save_reacher",
+]
+
+ENVIRONMENT = "Reacher-v5"
+EPISODE_STEPS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class ImitationData:
+    """(State, action) pairs of an expert, in the order in which they were played.
+
+    Attributes:
+        inputs: The states, float32.
+        targets: The actions that were applied, float32.
+        input_names: One per column of `inputs`.
+        target_names: One per column of `targets`.
+        provenance: Where the pairs come from: environment, versions, seed, counts, the expert and
+            its mean return. Only what JSON can hold.
+    """
+
+    inputs: Float[Tensor, "samples d"]
+    targets: Float[Tensor, "samples t"]
+    input_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    provenance: dict[str, object]
+
+
+def build_reacher(samples: int, *, seed: int = 0) -> ImitationData:
+    """Play Reacher with the scripted expert and keep what it saw and did.
+
+    The same `samples` and `seed` give the same bits with the same versions of gymnasium, MuJoCo
+    and NumPy. A smaller set is the beginning of a larger one with the same seed.
+
+    Args:
+        samples: Number of pairs, at least 1; 50 make an episode.
+        seed: At least 0; fixes the starting pose and the target of every episode.
+
+    Returns:
+        Inputs (samples, 10) and targets (samples, 2), each target in [-1, 1], episode after
+        episode. The last episode is cut where the pairs suffice, but played to its end for the
+        ``mean_return`` in the provenance.
+
+    Raises:
+        ArgumentError: if `samples` or `seed` is too small.
+        DeepNRCError: if gymnasium or MuJoCo is not installed.
+    """
+    _check_at_least("samples", samples, 1)
+    episodes = -(-samples // EPISODE_STEPS)
+    states, actions, returns, versions = _play(episodes, seed)
+    provenance: dict[str, object] = {
+        "data": "reacher",
+        "environment": ENVIRONMENT,
+        **versions,
+        "seed": seed,
+        "samples": samples,
+        "episodes": episodes,
+        "mean_return": float(returns.mean()),
+        "expert": "scripted, from the observation only: inverse kinematics to the nearer elbow "
+        "pose, then a proportional-derivative law per joint, clipped to [-1, 1]",
+        "observation": "10 numbers; the 11 of Reacher-v4 and older include fingertip minus target "
+        "along z, which is always 0 and was removed in Reacher-v5",
+    }
+    return ImitationData(
+        inputs=torch.from_numpy(states.reshape(-1, states.shape[-1])[:samples].copy()),
+        targets=torch.from_numpy(actions.reshape(-1, actions.shape[-1])[:samples].copy()),
+        input_names=OBSERVATION_NAMES,
+        target_names=ACTION_NAMES,
+        provenance=provenance,
+    )
+
+
+def expert_returns(episodes: int, *, seed: int = 0) -> npt.NDArray[np.float64]:
+    """How well the expert plays: the sum of rewards of each episode (0 is the best thinkable).
+
+    The reward of a step is minus the distance from fingertip to target in m, minus the squared
+    norm of the action. The episodes are those that `build_reacher` plays with the same seed.
+
+    Args:
+        episodes: At least 1.
+        seed: At least 0.
+
+    Returns:
+        (episodes,), each below 0; about -3.6 on average.
+
+    Raises:
+        ArgumentError: if `episodes` or `seed` is too small.
+        DeepNRCError: if gymnasium or MuJoCo is not installed.
+    """
+    _check_at_least("episodes", episodes, 1)
+    return _play(episodes, seed)[2]
+
+
+def reacher_path(*, samples: int = 1000, seed: int = 0) -> Path:
+    """The file in the cache folder that holds the set of this size and seed."""
+    return data_folder() / f"reacher-samples{samples}-seed{seed}.safetensors"
+
+
+def save_reacher(data: ImitationData, path: Path | None = None) -> Path:
+    """Write a built set as one safetensors file, all of it or nothing.
+
+    Args:
+        data: What `build_reacher` gave.
+        path: The file; by default its place in the cache folder, from samples and seed.
+
+    Returns:
+        The file written.
+
+    Raises:
+        FileError: if the file cannot be written.
+    """
+    if path is None:
+        seed = cast(int, data.provenance["seed"])
+        path = reacher_path(samples=len(data.inputs), seed=seed)
+    description = {
+        "input_names": data.input_names,
+        "target_names": data.target_names,
+        "provenance": data.provenance,
+    }
+    save_tensors(path, {"inputs": data.inputs, "targets": data.targets}, description)
+    return path
+
+
+def load_reacher(path: Path | None = None, *, samples: int = 1000, seed: int = 0) -> ImitationData:
+    """Read a set that was built before; nothing is played.
+
+    Args:
+        path: The file; by default the cached one of `samples` and `seed`.
+        samples: Which cached set, by its size; with `path`, only named in the error message.
+        seed: Which cached set, by its seed; with `path`, only named in the error message.
+
+    Returns:
+        The set as it was saved, bit for bit.
+
+    Raises:
+        FileError: if the file is missing, damaged or altered; the message says how to build it.
+    """
+    rebuild = f"deepnrc data build reacher --samples {samples}" + (
+        f" --seed {seed}" if seed else ""
+    )
+    path = reacher_path(samples=samples, seed=seed) if path is None else path
+    tensors, description = load_tensors(path, rebuild=rebuild)
+    # load_tensors has checked the file's digest, so what save_reacher wrote is what is here.
+    return ImitationData(
+        inputs=tensors["inputs"],
+        targets=tensors["targets"],
+        input_names=tuple(description["input_names"]),
+        target_names=tuple(description["target_names"]),
+        provenance=description["provenance"],
+    )
+
+
+def _play(
+    episodes: int, seed: int
+) -> tuple[
+    npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float64], dict[str, object]
+]:
+    """States (episodes, 50, 10), actions (episodes, 50, 2), returns (episodes,), versions."""
+    _check_at_least("seed", seed, 0)
+    try:
+        import gymnasium  # noqa: PLC0415  # optional and slow to import
+        import mujoco  # noqa: PLC0415  # optional; gymnasium would only fail later without it
+    except ImportError as error:
+        raise DeepNRCError(
+            f"playing {ENVIRONMENT} needs gymnasium with MuJoCo, which cannot be imported "
+            f"({error}); run `pip install 'deepnrc[imitation]'`"
+        ) from error
+
+    states = np.empty((episodes, EPISODE_STEPS, len(OBSERVATION_NAMES)), dtype=np.float32)
+    actions = np.empty((episodes, EPISODE_STEPS, len(ACTION_NAMES)), dtype=np.float32)
+    returns = np.zeros(episodes)
+    environment = gymnasium.make(ENVIRONMENT, max_episode_steps=EPISODE_STEPS)
+    with contextlib.closing(environment):
+        for episode in range(episodes):
+            observation, _ = environment.reset(seed=_episode_seed(seed, episode))
+            for step in range(EPISODE_STEPS):
+                # The expert sees the rounded state that is stored, so that every stored action is
+                # exactly a function of the stored state.
+                state = observation.astype(np.float32)
+                action = expert_action(state)
+                states[episode, step], actions[episode, step] = state, action
+                observation, reward, *_ = environment.step(action)
+                returns[episode] += float(reward)
+    versions = {"gymnasium": gymnasium.__version__, "mujoco": mujoco.__version__}
+    return states, actions, returns, versions
+
+
+def _episode_seed(seed: int, episode: int) -> int:
+    """A seed of its own for each episode: sets of neighboring seeds share no episode."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(episode,))
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _check_at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ArgumentError(
+            f"{name}: expected an integer of at least {least}, got {value}; pass a larger one"
+        )

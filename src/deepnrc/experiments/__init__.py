@@ -1,0 +1,1 @@
+"""Whole experiments, one a file: data, network, training, measurement, files."""

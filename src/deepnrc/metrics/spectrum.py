@@ -1,0 +1,130 @@
+"""How many directions: the noise component (NRC1) and the ranks, from eigenvalues alone."""
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from deepnrc.metrics.view import LayerView, Undefined
+
+__all__ = [
+    "covariance_stable_rank",
+    "energy_rank",
+    "entropy_rank",
+    "noise_component",
+    "noise_component_floor",
+    "participation_ratio",
+    "stable_rank",
+    "weight_stable_rank",
+]
+
+
+def noise_component(view: LayerView, *, center: bool | None = None) -> float | Undefined:
+    """Share of the features' variance outside their top-k subspace: NRC1.
+
+    1 − Tr(U_kᵀ Σ_H U_k)/Tr Σ_H = Σ_{i>k} λ_i / Σ_i λ_i, taken as the sum of the tail, so that
+    values far below rounding of 1 keep their digits.
+
+    Args:
+        view: The layer.
+        center: Whether Σ_H is centred; None: as the view says.
+
+    Returns:
+        In [0, 1]; 0 = collapsed to k dimensions. Undefined for constant features, and where k
+        fills the layer's width and nothing is left to be noise.
+
+    References:
+        [RU26] Table 1, NRC1.
+    """
+    center = view.center if center is None else center
+    reason = view.constant_features if center else view.constant_signal
+    if reason:
+        return Undefined(reason)
+    if view.signal_rank >= view.width:
+        return Undefined(
+            f"the signal rank {view.signal_rank} fills the layer's width {view.width}: "
+            "no direction is left to be noise"
+        )
+    values = (view.covariance_spectrum if center else view.second_moment_spectrum).values
+    return float(values[view.signal_rank :].sum() / values.sum())
+
+
+def noise_component_floor(view: LayerView) -> float:
+    """Rounding in the noise component: below it the value says "none", not how little.
+
+    Eigenvalues of a float64 covariance are known to eps·λ_1 each; what was summed in single
+    precision, to float32's rounding of its share and of its products with the rest, row by row.
+    """
+    moments = view.moments
+    total = float(moments.feature_scatter.diagonal().sum())
+    if total <= 0.0:
+        return 0.0
+    double, single = torch.finfo(torch.float64).eps, torch.finfo(torch.float32).eps
+    share = float(moments.single_scatter.sum()) / total
+    rounding: float = view.width**0.5 * double
+    if share > 0.0:
+        values = view.signal_spectrum.values
+        noise = float(values[view.signal_rank :].sum() / values.sum())
+        rounding += 0.5 * single * share + 4 * single * (noise / moments.count) ** 0.5 + single**2
+    return rounding
+
+
+def _values(view: LayerView) -> Float64[Tensor, " d"] | Undefined:
+    if view.constant_features:
+        return Undefined(view.constant_features)
+    return view.covariance_spectrum.values
+
+
+def stable_rank(view: LayerView) -> float | Undefined:
+    """Stable rank of the centred features: ‖H_c‖_F²/‖H_c‖_2² = Tr Σ_H/λ_1, in [1, d]."""
+    values = _values(view)
+    return values if isinstance(values, Undefined) else float(values.sum() / values[0])
+
+
+def covariance_stable_rank(view: LayerView) -> float | Undefined:
+    """Stable rank of the feature *covariance*: ‖Σ_H‖_F²/‖Σ_H‖_2² = Σλ²/λ_1², in [1, d].
+
+    This is what [RU26]'s figures call the stable rank of the features.
+    """
+    values = _values(view)
+    return values if isinstance(values, Undefined) else float((values / values[0]).square().sum())
+
+
+def participation_ratio(view: LayerView) -> float | Undefined:
+    """Participation ratio of the feature spectrum, (Σλ)²/Σλ², in [1, d]."""
+    values = _values(view)
+    if isinstance(values, Undefined):
+        return values
+    shares = values / values.sum()
+    return float(1.0 / shares.square().sum())
+
+
+def entropy_rank(view: LayerView) -> float | Undefined:
+    """Exponential of the entropy of λ/Σλ, in [1, d] (Roy and Vetterli 2007)."""
+    values = _values(view)
+    if isinstance(values, Undefined):
+        return values
+    shares = values / values.sum()
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def energy_rank(values: Float64[Tensor, " d"], fraction: float = 0.99) -> int:
+    """Smallest r whose top-r directions hold ``fraction`` of the energy; 0 if there is none.
+
+    Args:
+        values: Eigenvalues, descending.
+        fraction: In (0, 1].
+    """
+    total = float(values.sum())
+    if total <= 0.0:
+        return 0
+    held = torch.cumsum(values, 0) / total
+    # An exact tie must not depend on the last bit of a sum.
+    return int((held < fraction - 1e-12).sum()) + 1
+
+
+def weight_stable_rank(view: LayerView) -> float | Undefined:
+    """Stable rank of the weight, ‖W‖_F²/‖W‖_2², in [1, min(p, d)]."""
+    values = view.weight_spectrum.values
+    if values.numel() == 0 or float(values[0]) == 0.0:
+        return Undefined("the weight is 0")
+    return float((values / values[0]).square().sum())

@@ -1,0 +1,131 @@
+"""What every metric of a layer looks at: its moments and weight, and their spectra, taken once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from deepnrc.linalg import Spectrum, numerical_rank, right_spectrum, symmetric_spectrum
+from deepnrc.moments import Moments
+
+__all__ = ["LayerView", "Undefined"]
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A metric without a value, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """One layer as the metrics see it.
+
+    Attributes:
+        moments: Joint moments of features and targets.
+        weight: W, p × d.
+        signal_rank: k, the dimension of the signal subspace asked for (t by default).
+        center: Whether the noise component and the alignments use the centred second moment.
+        intercept: Whether the linear prediction has one.
+        rtol: Singular values of the features below this share of the largest are dropped in the
+            linear prediction.
+        feature_eps: Machine epsilon of the features' own dtype.
+        weight_eps: Machine epsilon of the weight's own dtype.
+    """
+
+    moments: Moments
+    weight: Float64[Tensor, "p d"]
+    signal_rank: int
+    center: bool = True
+    intercept: bool = True
+    rtol: float = 1e-3
+    feature_eps: float = torch.finfo(torch.float64).eps
+    weight_eps: float = torch.finfo(torch.float64).eps
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.moments.feature_dim
+
+    @cached_property
+    def covariance_spectrum(self) -> Spectrum:
+        """Spectrum of Σ_H."""
+        return symmetric_spectrum(self.moments.feature_covariance)
+
+    @cached_property
+    def signal_spectrum(self) -> Spectrum:
+        """Spectrum that defines the signal subspace: of Σ_H, or of the uncentred second moment."""
+        return self.covariance_spectrum if self.center else self.second_moment_spectrum
+
+    @property
+    def second_moment(self) -> Float64[Tensor, "d d"]:
+        """HᵀH / N, not centred."""
+        mean = self.moments.feature_mean
+        return self.moments.feature_covariance + torch.outer(mean, mean)
+
+    @cached_property
+    def second_moment_spectrum(self) -> Spectrum:
+        """Spectrum of `second_moment`."""
+        return symmetric_spectrum(self.second_moment)
+
+    @cached_property
+    def weight_spectrum(self) -> Spectrum:
+        """Singular values of W and its directions in feature space."""
+        return right_spectrum(self.weight, leading=self.signal_rank)
+
+    @cached_property
+    def weight_rank(self) -> int:
+        """Numerical rank of W at its own dtype's rounding."""
+        rtol = max(self.weight.shape) * self.weight_eps
+        return numerical_rank(self.weight_spectrum.values, rtol=rtol)
+
+    @cached_property
+    def feature_rank(self) -> int:
+        """Numerical rank of the second moment that defines the signal subspace."""
+        rtol = 4 * self.width * torch.finfo(torch.float64).eps
+        return numerical_rank(self.signal_spectrum.values, rtol=rtol)
+
+    @property
+    def feature_k(self) -> int:
+        """K capped by the width: the signal subspace of noise component and CKA."""
+        return min(self.signal_rank, self.width)
+
+    @property
+    def alignment_k(self) -> int:
+        """K capped by the width and both ranks: beyond them directions are arbitrary."""
+        return min(self.feature_k, self.feature_rank, self.weight_rank)
+
+    @cached_property
+    def constant_features(self) -> str | None:
+        """Why the features have no variance to speak of, or None."""
+        moments = self.moments
+        if moments.count < 2:
+            return "one sample has no variance"
+        variance = float(moments.feature_covariance.diagonal().sum())
+        if variance == 0.0:
+            if bool((moments.feature_mean == 0).all()):
+                return "the layer is dead: its features are 0 for every sample"
+            return "the features are the same for every sample"
+        size = float(moments.feature_mean.square().sum())
+        if variance <= (2 * self.feature_eps) ** 2 * size:
+            return "the features are the same for every sample, to the rounding of their dtype"
+        return None
+
+    @property
+    def constant_signal(self) -> str | None:
+        """Why the moment that defines the signal subspace is 0, or None: a mean is signal too."""
+        if self.center or self.moments.count < 2 or bool((self.moments.feature_mean == 0).all()):
+            return self.constant_features
+        return None
+
+    @cached_property
+    def constant_targets(self) -> str | None:
+        """Why the targets have no variance, or None."""
+        if self.moments.count < 2:
+            return "one sample has no variance"
+        if float(self.moments.target_covariance.diagonal().sum()) == 0.0:
+            return "the targets are the same for every sample"
+        return None

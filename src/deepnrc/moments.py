@@ -1,0 +1,213 @@
+"""Moments: everything the metrics need to know of a layer's features and the targets.
+
+The record is small (d² + d·t numbers), independent of the number of samples, and mergeable: the
+moments of two halves of the data give those of the whole. Scatters are kept centred and means
+relative to an origin near the data, so that neither a large mean nor the order of the batches
+costs accuracy; raw sums of squares would lose the noise component first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from deepnrc.errors import ArgumentError
+
+__all__ = ["CHUNK_ROWS", "MeanShift", "Moments", "shift_means"]
+
+CHUNK_ROWS = 1024
+"""Rows summed at a time in single precision; the sums of chunks are added up in float64."""
+
+
+@dataclass(frozen=True)
+class MeanShift:
+    """What merging two means does: the new mean; the scatter gained is ``weight · step stepᵀ``."""
+
+    mean: Tensor
+    step: Tensor
+    weight: float
+
+
+def shift_means(count_a: int, mean_a: Tensor, count_b: int, mean_b: Tensor) -> MeanShift:
+    """The one update formula (Chan, Golub and LeVeque 1983): means of two sets of samples to one.
+
+    The scatter of the union is scatter_a + scatter_b + weight · step stepᵀ: only sums of positive
+    semi-definite terms, so nothing cancels.
+    """
+    total = count_a + count_b
+    step = mean_b - mean_a
+    if total == 0:
+        return MeanShift(mean_a, step, 0.0)
+    return MeanShift(mean_a + step * (count_b / total), step, count_a * (count_b / total))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Joint first and second moments of features (N × d) and targets (N × t), in float64.
+
+    Attributes:
+        count: N, rows seen.
+        feature_origin: A point near the features, d; means are relative to it.
+        target_origin: The same for the targets, t.
+        feature_offset: Mean of the features minus ``feature_origin``, d.
+        target_offset: Mean of the targets minus ``target_origin``, t.
+        feature_scatter: H_cᵀ H_c, d × d.
+        cross_scatter: H_cᵀ Y_c, d × t.
+        target_scatter: Y_cᵀ Y_c, t × t.
+        single_scatter: The part of each feature's scatter (the diagonal, d) that was summed in
+            single precision, `CHUNK_ROWS` at a time; 0 where all was double. Metrics state their
+            resolution from it.
+    """
+
+    count: int
+    feature_origin: Float64[Tensor, " d"]
+    target_origin: Float64[Tensor, " t"]
+    feature_offset: Float64[Tensor, " d"]
+    target_offset: Float64[Tensor, " t"]
+    feature_scatter: Float64[Tensor, "d d"]
+    cross_scatter: Float64[Tensor, "d t"]
+    target_scatter: Float64[Tensor, "t t"]
+    single_scatter: Float64[Tensor, " d"]
+
+    @classmethod
+    def empty(cls, feature_dim: int, target_dim: int) -> "Moments":
+        """Moments of no samples: the neutral element of `merge`."""
+        d, t = feature_dim, target_dim
+        shapes = [(d,), (t,), (d,), (t,), (d, d), (d, t), (t, t), (d,)]
+        return cls(0, *(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
+
+    @classmethod
+    def from_batch(cls, features: Tensor, targets: Tensor) -> "Moments":
+        """Moments of one batch, entirely in float64.
+
+        Args:
+            features: N × d, any real dtype.
+            targets: N × t.
+
+        Returns:
+            The batch's moments.
+
+        Raises:
+            ArgumentError: The two are not matrices with the same number of rows.
+
+        Example:
+            >>> import torch
+            >>> moments = Moments.from_batch(torch.tensor([[1.0], [3.0]]), torch.eye(2))
+            >>> moments.count, moments.feature_mean.tolist(), moments.feature_covariance.tolist()
+            (2, [2.0], [[1.0]])
+        """
+        if features.ndim != 2 or targets.ndim != 2 or len(features) != len(targets):
+            raise ArgumentError(
+                "features and targets must be matrices with one row a sample each; got shapes "
+                f"{tuple(features.shape)} and {tuple(targets.shape)}"
+            )
+        if len(features) == 0:
+            return cls.empty(features.shape[1], targets.shape[1])
+        h, y = features.double(), targets.double()
+        # A first row plus the mean distance from it is the mean, and exact for constant columns.
+        h_origin = h[0] + (h - h[0]).mean(0)
+        y_origin = y[0] + (y - y[0]).mean(0)
+        h, y = h - h_origin, y - y_origin
+        h_mean, y_mean = h.mean(0), y.mean(0)
+        h, y = h - h_mean, y - y_mean
+        single = torch.zeros_like(h_mean)
+        return cls(len(h), h_origin, y_origin, h_mean, y_mean, h.T @ h, h.T @ y, y.T @ y, single)
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Moments of both sets of samples together; neither operand changes.
+
+        Associative and commutative to rounding, whatever the sizes; empty moments are neutral.
+
+        Raises:
+            ArgumentError: The two are of different widths.
+        """
+        if self.cross_scatter.shape != other.cross_scatter.shape:
+            raise ArgumentError(
+                "moments of different widths cannot be merged: (d, t) is "
+                f"{tuple(self.cross_scatter.shape)} and {tuple(other.cross_scatter.shape)}"
+            )
+        if self.count == 0:
+            return other
+        if other.count == 0:
+            return self
+        h = shift_means(
+            self.count,
+            self.feature_offset,
+            other.count,
+            other.feature_offset + (other.feature_origin - self.feature_origin),
+        )
+        y = shift_means(
+            self.count,
+            self.target_offset,
+            other.count,
+            other.target_offset + (other.target_origin - self.target_origin),
+        )
+        return Moments(
+            self.count + other.count,
+            self.feature_origin,
+            self.target_origin,
+            h.mean,
+            y.mean,
+            self.feature_scatter + other.feature_scatter + h.weight * torch.outer(h.step, h.step),
+            self.cross_scatter + other.cross_scatter + h.weight * torch.outer(h.step, y.step),
+            self.target_scatter + other.target_scatter + h.weight * torch.outer(y.step, y.step),
+            self.single_scatter + other.single_scatter,
+        )
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of the features, d."""
+        return self.feature_offset.shape[0]
+
+    @property
+    def target_dim(self) -> int:
+        """Target dimension, t."""
+        return self.target_offset.shape[0]
+
+    @property
+    def feature_mean(self) -> Float64[Tensor, " d"]:
+        """Mean of the features, d."""
+        return self.feature_origin + self.feature_offset
+
+    @property
+    def target_mean(self) -> Float64[Tensor, " t"]:
+        """Mean of the targets, t."""
+        return self.target_origin + self.target_offset
+
+    @property
+    def feature_covariance(self) -> Float64[Tensor, "d d"]:
+        """Σ_H = H_cᵀH_c / N, d × d (divided by N, not N − 1)."""
+        return self.feature_scatter / max(self.count, 1)
+
+    @property
+    def cross_covariance(self) -> Float64[Tensor, "d t"]:
+        """Σ_HY = H_cᵀY_c / N, d × t."""
+        return self.cross_scatter / max(self.count, 1)
+
+    @property
+    def target_covariance(self) -> Float64[Tensor, "t t"]:
+        """Σ_Y = Y_cᵀY_c / N, t × t."""
+        return self.target_scatter / max(self.count, 1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The record as a flat dict of tensors, as safetensors stores them."""
+        state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "count"}
+        return {"count": torch.tensor(self.count), **state}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> "Moments":
+        """The record back from `state_dict`.
+
+        Raises:
+            ArgumentError: An entry is missing or is not known.
+        """
+        expected = {f.name for f in fields(cls)}
+        if set(state) != expected:
+            raise ArgumentError(
+                f"not a state dict of Moments: missing {sorted(expected - set(state))}, "
+                f"unknown {sorted(set(state) - expected)}"
+            )
+        rest = {name: tensor for name, tensor in state.items() if name != "count"}
+        return cls(count=int(state["count"]), **rest)

@@ -1,0 +1,1 @@
+"""Rendering and storing of records: text, figures, files."""

@@ -1,0 +1,74 @@
+"""See what enters named layers during a forward pass; leave nothing behind."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from deepnrc.errors import LayerError
+
+__all__ = ["Trace"]
+
+
+class Trace:
+    """Context manager that hands each input of some modules to a function, at once.
+
+    The function runs before the module does, so a later in-place operation cannot change what it
+    saw; it must copy or consume the tensor, not keep it. On leaving, also by an exception, the
+    trace removes its own hooks and no others.
+
+    Args:
+        modules: Module by layer name.
+        receive: Called with (layer name, input tensor) at every call of a module.
+
+    Example:
+        >>> import torch
+        >>> model, seen = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), []
+        >>> with Trace({"1": model[1]}, lambda name, x: seen.append((name, tuple(x.shape)))):
+        ...     _ = model(torch.zeros(5, 2))
+        >>> seen
+        [('1', (5, 3))]
+    """
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], None]
+    ) -> None:
+        self._modules = dict(modules)
+        self._receive = receive
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> "Trace":
+        try:
+            for name, module in self._modules.items():
+                handle = module.register_forward_pre_hook(self._hook(name), with_kwargs=True)
+                self._handles.append(handle)
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            values = [*args[:1], *kwargs.values()]
+            features = next((value for value in values if isinstance(value, Tensor)), None)
+            if features is None:
+                raise LayerError(
+                    f"layer '{name}' was called without a tensor; leave it out with layers="
+                )
+            self._receive(name, features.detach())
+
+        return hook

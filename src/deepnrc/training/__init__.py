@@ -1,0 +1,1 @@
+"""Training as the papers do it."""

@@ -1,0 +1,148 @@
+"""Run a model for measurement and leave model, loader and random state as they were."""
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+__all__ = ["undisturbed"]
+
+
+@contextlib.contextmanager
+def undisturbed(model: nn.Module, loader: object = None) -> Iterator[None]:
+    """Evaluation mode, no gradients and no compiled graphs inside; afterwards all is as before.
+
+    Restored, also after an exception or an interruption: each module's training flag, every
+    buffer (batch-norm statistics) bit for bit, attributes that the forward pass set, the random
+    state of torch, NumPy, Python, the devices in use and the loader's own generator. Compiled
+    parts of the model and fused transformer layers run eagerly inside, because hooks are not
+    called there.
+    """
+    with (
+        _random_state_kept(model, loader),
+        _evaluating(model),
+        _attributes_kept(model),
+        _buffers_kept(model),
+        torch.no_grad(),
+        _eagerly(),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in flags:
+            # A train() of its own may do more than set flags (merge weights): let it undo that.
+            if module.training != training and type(module).train is not nn.Module.train:
+                module.train(training)
+        for module, training in flags:
+            module.training = training
+
+
+@contextlib.contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Plain attributes too: a cache put back without its length would break the next forward."""
+    before = [(vars(module), dict(vars(module))) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for attributes, values in before:
+            _put_back(attributes, values)
+
+
+@contextlib.contextmanager
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    before = [(module._buffers, dict(module._buffers.items())) for module in model.modules()]
+    contents = [
+        (buffer, buffer.detach().clone())
+        for _, buffers in before
+        for buffer in buffers.values()
+        if buffer is not None and not is_lazy(buffer)
+    ]
+    try:
+        yield
+    finally:
+        for buffers, values in before:
+            _put_back(buffers, values)
+        for buffer, content in contents:
+            _restore(buffer, content)
+
+
+def _put_back(current: Any, before: dict[str, Any]) -> None:
+    for name in current.keys() - before.keys():
+        del current[name]
+    for name, value in before.items():
+        if name not in current or current[name] is not value:
+            current[name] = value
+
+
+def _restore(buffer: Tensor, content: Tensor) -> None:
+    if buffer.shape != content.shape or buffer.dtype != content.dtype:
+        buffer.data = content
+    elif not torch.equal(buffer, content):  # else its autograd version would change for nothing
+        with torch.no_grad():
+            buffer.copy_(content)
+
+
+@contextlib.contextmanager
+def _random_state_kept(model: nn.Module, loader: object) -> Iterator[None]:
+    generators = [(generator, generator.get_state()) for generator in _loader_generators(loader)]
+    devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
+    device_states = []
+    for device in devices:
+        backend = getattr(torch, device.type, None)
+        if device.type not in ("cpu", "meta") and backend is not None:
+            where = () if device.type == "mps" else (device,)  # there is only one of these
+            device_states.append((backend, where, backend.get_rng_state(*where)))
+    torch_state = torch.get_rng_state()
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+        torch.set_rng_state(torch_state)
+        for backend, where, state in device_states:
+            backend.set_rng_state(state, *where)
+        for generator, state in generators:
+            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def _eagerly() -> Iterator[None]:
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with _uncompiled():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _uncompiled() -> contextlib.AbstractContextManager[object]:
+    """Importing the compiler takes a second or more: only if it is in use."""
+    if "torch._dynamo" in sys.modules:
+        stance: contextlib.AbstractContextManager[object]
+        stance = torch.compiler.set_stance("force_eager")
+        return stance
+    return contextlib.nullcontext()
+
+
+def _loader_generators(loader: object) -> list[torch.Generator]:
+    """Generators of a DataLoader and its samplers: measuring must not change the next epoch."""
+    owners = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
+    owners.append(getattr(owners[-1], "sampler", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
+    return list(unique.values())

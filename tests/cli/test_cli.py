@@ -1,0 +1,202 @@
+"""The command line, called as a program calls it: output, files, messages, exit codes."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from deepnrc import __version__, load, measure
+from deepnrc.cli.app import app
+
+MODELS = """
+import torch
+from torch import nn
+
+calls = []
+
+
+def make():
+    return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+def data():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 3, generator=generator)
+    return [(inputs, inputs[:, :2] - inputs[:, 2:])]
+
+
+def spoiled():
+    [(inputs, targets)] = data()
+    return [(inputs * float("nan"), targets)]
+
+
+def broken():
+    raise RuntimeError("no camera")
+
+
+ready = make()
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    name = f"models_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path, name
+    sys.modules.pop(name, None)
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def _checkpoint(folder, name):
+    model = __import__(name).make()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    save_file(model.state_dict(), folder / "weights.safetensors")
+    return model
+
+
+def test_measure_with_checkpoint_gives_what_the_library_gives(folder):
+    path, name = folder
+    sys.path.insert(0, str(path))
+    model = _checkpoint(path, name)
+    result = run(
+        "measure", "--model", f"{name}:make", "--data", f"{name}:data",
+        "--checkpoint", "weights.safetensors", "--json", "--save", "record.json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    expected = measure(model, __import__(name).data(), progress=False)
+    assert json.loads(result.stdout) == expected.to_dict()
+    assert load(path / "record.json") == expected
+
+
+def test_measure_prints_table_diagnosis_and_draws(folder):
+    path, name = folder
+    result = run("measure", "--model", f"{name}:ready", "--data", f"{name}:data", "--figure", "fig")
+    assert result.exit_code == 0, result.output
+    assert "layer  width" in result.stdout
+    assert "Thresholds: NRC1 ≤ 0.1" in result.stdout
+    assert {file.name for file in path.glob("fig.*")} == {"fig.png", "fig.pdf"}
+
+
+def test_measure_csv_is_one_line_a_layer(folder):
+    _, name = folder
+    result = run("measure", "--model", f"{name}:make", "--data", f"{name}:data", "--csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["layer"] for row in rows] == ["0", "2"]
+    assert 0 <= float(rows[1]["noise_component"]) <= 1
+
+
+def test_measure_selects_layers_and_rank(folder):
+    _, name = folder
+    result = run(
+        "measure", "--model", f"{name}:make", "--data", f"{name}:data",
+        "--layers", "2", "--signal-rank", "1", "--rule", "nrc1", "--json",
+    )  # fmt: skip
+    record = json.loads(result.stdout)
+    assert [layer["name"] for layer in record["layers"]] == ["2"]
+    assert record["signal_rank"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nocolon"], "--model must be PACKAGE.MODULE:NAME; got 'nocolon'"),
+        (["--model", "no_such_module:x"], "there is no module 'no_such_module'"),
+        (["--model", "{name}:absent"], "has no 'absent'"),
+        (["--model", "{name}:number"], "gave a int; expected a torch.nn.Module"),
+        (["--model", "{name}:broken"], "error: RuntimeError: no camera (--debug shows where)"),
+        (["--data", "{name}:number"], "expected an iterable of (inputs, targets)"),
+        (["--data", "{name}:spoiled"], "features of layer '0' hold NaN or infinity in batch 0"),
+        (["--checkpoint", "absent.safetensors"], "checkpoint 'absent.safetensors' is not a file"),
+        (["--json", "--csv"], "--json and --csv exclude each other"),
+        (["--layers", "3"], "layers='3' matches no weight layer"),
+        (["--signal-rank", "x"], "signal_rank must be a whole number of at least 1, 'targets'"),
+        (["--save", "absent/record.json"], "cannot write 'absent/record.json'"),
+        (["--figure", "absent/fig"], "cannot write 'absent/fig.png'"),
+    ],
+)  # fmt: skip
+def test_failures_are_one_message_and_exit_code_1(folder, arguments, message):
+    _, name = folder
+    given = [argument.replace("{name}", name) for argument in arguments]
+    for option, value in (("--model", "make"), ("--data", "data")):
+        if option not in given:
+            given += [option, f"{name}:{value}"]
+    result = run("measure", *given)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_keeps_the_traceback(folder):
+    _, name = folder
+    result = run("--debug", "measure", "--model", f"{name}:broken", "--data", f"{name}:data")
+    assert isinstance(result.exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["measure"], ["nonsense"], ["data", "build", "moon"], ["demo", "--seed", "-1"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_version():
+    assert run("--version").stdout == f"deepnrc {__version__}\n"
+
+
+def test_data_build_and_train_reacher(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path / "home"))
+    built = run("data", "build", "reacher", "--samples", 100, "--seed", 3)
+    assert built.exit_code == 0, built.output
+    assert "reacher: 100 pairs of 10 observations and 2 actions, Reacher-v5" in built.stdout
+    assert "reacher-samples100-seed3.safetensors" in built.stdout
+    trained = run("train", "reacher", "--samples", 100, "--epochs", 1, "--out", tmp_path / "run")
+    assert trained.exit_code == 0, trained.output
+    assert "reacher-samples100-seed0.safetensors" in trained.stdout  # built as it was missing
+    assert "epoch    1/1" in trained.stdout
+    assert "on the test data: MSE" in trained.stdout
+    assert (tmp_path / "run" / "reacher.png").exists()
+
+
+def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):
+    path, name = folder
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deepnrc.cli", "measure", "--model", f"{name}:make",
+         "--data", f"{name}:data"],
+        stdout=follower, stderr=follower, cwd=path, env=environment,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    assert "measuring 2 layers against 2 target dimensions; at most" in text
+    assert "\x1b[1m" in text  # headings in bold
+    assert "Thresholds" in text

@@ -1,0 +1,155 @@
+"""What the behaviour tests share: seeded data and models, and everything a pass could disturb."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import deepnrc
+from reference import rows as twin
+
+CONVOLUTIONS = [
+    nn.Conv1d(6, 9, 3, groups=3),
+    nn.Conv1d(6, 4, 3, padding=1, bias=False),
+    nn.Conv2d(4, 6, (3, 2), groups=2),
+    nn.Conv2d(3, 5, 1),
+    nn.Conv2d(4, 4, 3, groups=4),  # depthwise
+    nn.Conv3d(2, 3, (1, 2, 3)),
+    nn.ConvTranspose1d(6, 9, 3, groups=3),
+    nn.ConvTranspose2d(4, 6, (2, 3), groups=2, bias=False),
+    nn.ConvTranspose2d(3, 5, 2),
+    nn.ConvTranspose3d(2, 4, (1, 2, 2), groups=2),
+]
+HOOKS = sorted(name for name in vars(nn.Module()) if "hook" in name)
+
+
+@contextlib.contextmanager
+def seeded(seed=0):
+    """Torch's global generator at a seed inside, as before outside."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def regression_data(n=40, d=8, t=2, *, shape=(), seed=0):
+    """Inputs n × shape × d and targets n × t."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(n, *shape, d, generator=generator)
+    return inputs, torch.randn(n, t, generator=generator)
+
+
+def in_batches(*tensors, size=16):
+    """Tuples of slices; the last may be short."""
+    return [
+        tuple(tensor[start : start + size] for tensor in tensors)
+        for start in range(0, len(tensors[0]), size)
+    ]
+
+
+def small_network(d=8, width=16, t=2, *, seed=0):
+    """Two linear layers, "0" and "2", with a ReLU between."""
+    with seeded(seed):
+        return nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.Linear(width, t))
+
+
+def quiet(model, loader, **options):
+    """`deepnrc.collect` without a bar."""
+    return deepnrc.collect(model, loader, progress=False, **options)
+
+
+def layer_of(collection, name):
+    """The record of one layer of a collection."""
+    return next(layer for layer in collection.layers if layer.name == name)
+
+
+def activations(model, name, inputs, *, forward=None):
+    """What enters a module when the model runs in evaluation mode, call by call."""
+    seen = []
+    module = dict(model.named_modules(remove_duplicate=False))[name]
+    handle = module.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone()))
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    with torch.no_grad():
+        forward(model, inputs) if forward else model(inputs)
+    handle.remove()
+    for module, flag in flags:
+        module.training = flag
+    return seen
+
+
+def assert_moments(layer, features, targets, *, rtol=1e-10):
+    """The layer's moments are those of these rows, by dense float64 algebra."""
+    h, y = np.asarray(features, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    assert layer.moments.count == layer.rows == len(h)
+    h_c, y_c = h - h.mean(0), y - y.mean(0)
+    scale = max(float(np.abs(h).max()) ** 2, 1e-300)
+    for got, expected in (
+        (layer.moments.feature_mean, h.mean(0)),
+        (layer.moments.feature_covariance, h_c.T @ h_c / len(h)),
+        (layer.moments.cross_covariance, h_c.T @ y_c / len(h)),
+    ):
+        np.testing.assert_allclose(got.numpy(), expected, rtol=rtol, atol=rtol * scale)
+
+
+def mean_rows(activation):
+    """One row a sample by the twin's mean over positions."""
+    return twin.linear_rows(activation, "mean")
+
+
+def fingerprint(model):
+    """Everything of a model that measuring could change, as comparable values."""
+    return {
+        "hooks": [
+            {name: list(getattr(module, name).items()) for name in HOOKS if _is_dict(module, name)}
+            for module in model.modules()
+        ],
+        "training": [(name, module.training) for name, module in model.named_modules()],
+        "buffers": [(name, id(b), _bits(b)) for name, b in model.named_buffers()],
+        "parameters": [
+            (name, id(p), _bits(p), p.requires_grad, id(p.grad), _bits(p.grad))
+            for name, p in model.named_parameters()
+        ],
+        "attributes": [
+            {name: id(value) for name, value in vars(module).items()} for module in model.modules()
+        ],
+    }
+
+
+def random_state():
+    """State of torch's and NumPy's global generators, as comparable values.
+
+    Not Python's: beartype, which checks deepnrc's types under pytest, draws from it.
+    """
+    kind, keys, *rest = np.random.get_state()
+    return _bits(torch.get_rng_state()), kind, keys.tobytes(), rest
+
+
+def in_plain_python(code):
+    """Standard output of a fresh Python, without pytest's import hooks; warnings are errors."""
+    paths = [str(Path(deepnrc.__file__).parents[1]), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _is_dict(module, name):
+    return hasattr(getattr(module, name), "items")
+
+
+def _bits(tensor):
+    if tensor is None:
+        return None
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -1,0 +1,1 @@
+"""Slow, obvious float64 NumPy twins of every formula, written from the definitions alone."""

@@ -1,0 +1,116 @@
+"""A layer's metrics by the package and by the slow NumPy twins, side by side."""
+
+import math
+
+import numpy as np
+import torch
+
+from deepnrc.accumulate import MomentAccumulator
+from deepnrc.metrics.catalogue import CATALOGUE
+from deepnrc.metrics.view import LayerView, Undefined
+from deepnrc.moments import Moments
+from reference import alignment, features, prediction, spectrum, subspace
+
+
+def cut(count, sizes):
+    """Slices of `count` rows in batches of these sizes, over and over; the last may be ragged."""
+    start, i = 0, 0
+    while start < count:
+        yield slice(start, start + sizes[i % len(sizes)])
+        start, i = start + sizes[i % len(sizes)], i + 1
+
+
+def accumulated(H, Y, *, sizes=(500,), dtype=torch.float64, precision="mixed"):
+    """Moments of H and Y by the streaming accumulator."""
+    H, Y = torch.as_tensor(H, dtype=dtype), torch.as_tensor(Y, dtype=torch.float64)
+    accumulator = MomentAccumulator(H.shape[1], Y.shape[1], dtype=dtype, precision=precision)
+    for rows in cut(len(H), sizes):
+        accumulator.add(H[rows], Y[rows])
+    return accumulator.result()
+
+
+def view_of(H, Y, W=None, k=None, **options):
+    """The layer as the metrics see it, from one float64 batch; W is the identity unless given."""
+    H, Y = torch.as_tensor(H, dtype=torch.float64), torch.as_tensor(Y, dtype=torch.float64)
+    return view_of_moments(Moments.from_batch(H, Y), W, k, **options)
+
+
+def view_of_moments(moments, W=None, k=None, **options):
+    W = np.eye(moments.feature_dim) if W is None else W
+    W = torch.as_tensor(W, dtype=torch.float64)
+    return LayerView(moments, W, k or moments.target_dim, **options)
+
+
+def package_values(view):
+    """Every metric of the catalogue; NaN where undefined."""
+    results = {name: metric.compute(view) for name, metric in CATALOGUE.items()}
+    return {name: math.nan if isinstance(x, Undefined) else x for name, x in results.items()}
+
+
+def reasons(view):
+    """Reason by name of each undefined metric."""
+    results = {name: metric.compute(view) for name, metric in CATALOGUE.items()}
+    return {name: x.reason for name, x in results.items() if isinstance(x, Undefined)}
+
+
+def twin_values(H, Y, W, k, *, intercept=True, rtol=1e-3, alignment_k=None):
+    """The same from the twins.
+
+    `alignment_k` is for features of a rank below k: the package compares only that many
+    directions, as the twins' further ones are arbitrary.
+    """
+    aligned, width = k if alignment_k is None else alignment_k, np.shape(H)[1]
+    fit = {"intercept": intercept, "rtol": rtol}
+    return {
+        "noise_component": spectrum.noise_component(H, k) if k < width else math.nan,
+        "signal_target_cka": alignment.signal_target_cka(H, Y, min(k, width)),
+        "linear_cka": alignment.linear_cka(H, Y),
+        "feature_weight_alignment": subspace.feature_weight_alignment(H, W, aligned),
+        "noise_weight_alignment": subspace.noise_weight_alignment(H, W, aligned),
+        "linear_prediction_mse": prediction.linear_prediction_mse(H, Y, **fit),
+        "linear_r2": prediction.linear_r2(H, Y, **fit),
+        "stable_rank": spectrum.stable_rank(H),
+        "covariance_stable_rank": spectrum.covariance_stable_rank(H),
+        "entropy_rank": spectrum.entropy_rank(H),
+        "participation_ratio": spectrum.participation_ratio(H),
+        "weight_stable_rank": spectrum.weight_stable_rank(W),
+    }
+
+
+def few_rows(H, Y, *, centered=True):
+    """2(d + t) rows with the second moments of all N, for the twins to take where N is large.
+
+    A rotation of the samples changes no second moment, so the triangle of a QR decomposition will
+    do; with its negative below it has mean 0 too.
+    """
+    if centered:
+        H, Y = features.center(H), features.center(Y)
+    both = np.hstack([H, Y])
+    triangle = np.linalg.qr(both, mode="r")
+    rows = np.vstack([triangle, -triangle]) * np.sqrt(len(triangle) / len(both))
+    return rows[:, : H.shape[1]], rows[:, H.shape[1] :]
+
+
+def shifted(rng, when, *, noise, N=5000, d=200, t=2):
+    """Float32 features of the targets that move, 20 times larger, elsewhere from row `when` on."""
+    Y = rng.standard_normal((N, t))
+    early, late = Y @ rng.standard_normal((t, d)), Y @ (20 * rng.standard_normal((t, d)))
+    H = np.where((np.arange(N) < when)[:, None], early, late)
+    return (H + np.sqrt(noise) * rng.standard_normal((N, d))).astype(np.float32), Y
+
+
+def relative_errors(found, expected):
+    """|found − expected|/|expected| by name; both NaN is no error."""
+    return {
+        name: 0.0
+        if math.isnan(found[name]) and math.isnan(expected[name])
+        else abs(found[name] - expected[name]) / abs(expected[name])
+        for name in expected
+    }
+
+
+def assert_agree(found, expected, *, rtol):
+    """Every metric within rtol of its twin, relatively, and undefined together."""
+    errors = relative_errors(found, expected)
+    wrong = {n: (found[n], expected[n], e) for n, e in errors.items() if not e <= rtol}
+    assert not wrong, f"beyond {rtol:g} (found, twin, relative error): {wrong}"
