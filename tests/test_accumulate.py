@@ -20,6 +20,7 @@ from twins import (
     cut,
     few_rows,
     package_values,
+    shifted,
     twin_values,
     view_of_moments,
 )
@@ -132,6 +133,14 @@ def test_a_late_chunk_may_bring_a_new_large_direction(rng):
     assert noise_component(view) == pytest.approx(truth, rel=1e-2)
 
 
+def test_rows_deflated_in_vain_are_known_to_be_rounded(rng):
+    """The second chunk is summed in double precision, but of rows less what the basis holds."""
+    H, Y = shifted(rng, CHUNK_ROWS, noise=1e-6, N=2 * CHUNK_ROWS)
+    moments = accumulated(H, Y, dtype=torch.float32)
+    share = float(moments.single_scatter.sum() / moments.feature_scatter.trace())
+    assert 0 < share < 1e-12
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("wake", [CHUNK_ROWS - 1, CHUNK_ROWS, 3 * CHUNK_ROWS + 5])
 def test_dead_units_that_wake_late_are_counted_whole(rng, dtype, wake):
@@ -236,7 +245,7 @@ def test_a_result_on_the_way_changes_nothing(rng):
     accumulator = MomentAccumulator(150, 3, dtype=torch.float32)
     for rows in cut(3000, (400,)):
         accumulator.add(H[rows], Y[rows])
-        accumulator.result()
+        assert accumulator.rows == min(rows.stop, 3000)
         assert accumulator.result().count == accumulator.rows == min(rows.stop, 3000)
     assert_same(accumulator.result(), Moments.from_batch(H, Y), rtol=1e-7)
 
@@ -245,7 +254,8 @@ def test_no_rows_give_empty_moments():
     accumulator = MomentAccumulator(4, 2)
     accumulator.add(torch.empty(0, 4), torch.empty(0, 2, dtype=torch.float64))
     assert accumulator.rows == 0
-    assert accumulator.result().count == 0
+    empty = accumulator.result()
+    assert (empty.count, empty.feature_dim, empty.target_dim) == (0, 4, 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -278,7 +288,7 @@ def held_bytes(accumulator):
     return sum(storages.values())
 
 
-@pytest.mark.parametrize("width", [20, 200])
+@pytest.mark.parametrize("width", [20, 200, 400])
 def test_memory_does_not_grow_with_the_samples_and_is_as_announced(generator, width):
     accumulator, sizes = MomentAccumulator(width, 3, dtype=torch.float32), []
     for _ in range(12):

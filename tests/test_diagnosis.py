@@ -106,6 +106,7 @@ def test_rule_nrc1_looks_at_nothing_else():
     alone = diagnose(m, rule="nrc1")
     assert alone.rule == "nrc1"
     assert alone.first_collapsed_layer == "b"
+    assert alone.collapsed_layers == ("b",)
     assert diagnose(m).first_collapsed_layer is None
     assert dict(alone.first_collapsed_by_rule) == {"all": None, "nrc1": "b"}
     assert "satisfy NRC1 alone (by all four conditions: no layer)" in alone.headline
@@ -255,6 +256,18 @@ def test_disagreements_are_said_in_words():
     uneven = layer("a", eigenvalues=(1.0, 0.5, 0.4, 0.0001))
     m = measurement(uneven, target_eigenvalues=(1.0, 0.9, 0.8))
     assert diagnose(m, energy=0.7).intrinsic.disagreements == ("the spectrum falls most after 3",)
+
+
+def test_a_small_direction_before_a_large_fall_is_one_of_the_dimensions():
+    spectrum = (1.0, 0.05, 1e-6)
+    m = measurement(layer("a", eigenvalues=spectrum), target_eigenvalues=(1.0, 0.05))
+    intrinsic = diagnose(m).intrinsic
+    assert (intrinsic.value, intrinsic.gap, intrinsic.disagreements) == (2, 2, ())
+
+
+def test_a_perfect_model_with_a_perfect_layer_satisfies_nrc4():
+    m = measurement(layer("a", linear_prediction_mse=0.0), model_mse=0.0)
+    assert conditions(diagnose(m, error_floor=0.0), "a")["nrc4"].satisfied
 
 
 @pytest.mark.parametrize("trailing", [0.0, 1e-17])

@@ -56,8 +56,11 @@ def test_rounding_does_not_decide():
     assert not Proposition1(5e-7, 0.0).holds
 
 
-def test_targets_of_low_rank_are_projected_on_their_own_directions(rng):
-    Y = np.outer(rng.standard_normal(40), [1.0, 2, 3])
+@pytest.mark.parametrize("seed", range(10))
+def test_targets_of_low_rank_are_projected_on_their_own_directions(seed):
+    """Directions of rounding would divide by eigenvalues of rounding."""
+    rng = np.random.default_rng(seed)
+    Y = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 5)) + 100
     H = rng.standard_normal((40, 6))
     found, (lhs, _) = proposition_1(view_of(H, Y, k=1)), twin(H, Y, 1)
     assert found.residual == pytest.approx(lhs, rel=1e-10)

@@ -1,6 +1,8 @@
 """Errors as a command line shows them: one message on standard error, exit code 1."""
 
 import functools
+import os
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
@@ -33,6 +35,9 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader, `head` say, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except DeepNRCError as error:
             if _debug.get():
                 raise
