@@ -134,19 +134,17 @@ def cases(*, size: str, only: str = "") -> Iterator[Case]:
         only: Part of a name.
     """
     narrow = {"quick": 20_000, "normal": 200_000, "full": 200_000}[size]
-    wide = {"quick": 4_096, "normal": 32_768, "full": 200_000}[size]
-    images = {"quick": 64, "normal": 256, "full": 2_048}[size]
-    steps = 300 if size == "quick" else 3_000
+    wide = {"quick": 4_096, "normal": 16_384, "full": 200_000}[size]
+    images = {"quick": 64, "normal": 512, "full": 2_048}[size]
+    steps = 300 if size == "quick" else 1_000
     fresh, trained = partial(mlp, 256), partial(mlp, 256, steps=steps)
-    large, large_trained = partial(mlp, 1024), partial(mlp, 1024, steps=steps // 3, batch=64)
+    large, large_trained = partial(mlp, 1024), partial(mlp, 1024, steps=steps, batch=64)
     lines: list[tuple[str, int, float, Callable[[], nn.Module], Callable[[], Iterable[Batch]]]] = [
         ("256 init, batch 1024", narrow, 2.0, fresh, partial(mlp_batches, narrow, 1024)),
-        ("256 init, batch 2048", narrow, 2.0, fresh, partial(mlp_batches, narrow, 2048)),
         ("256 init, DataLoader 1024", wide, 2.0, fresh, partial(data_loader, wide, 1024)),
         ("256 trained, batch 1024", narrow, 2.0, trained, partial(mlp_batches, narrow, 1024)),
-        ("256 trained, batch 2048", narrow, 2.0, trained, partial(mlp_batches, narrow, 2048)),
-        ("1024 init, batch 2048", wide, 1.7, large, partial(mlp_batches, wide, 2048)),
-        ("1024 trained, batch 2048", wide, 1.7, large_trained, partial(mlp_batches, wide, 2048)),
+        ("1024 init, batch 1024", wide, 1.7, large, partial(mlp_batches, wide, 1024)),
+        ("1024 trained, batch 1024", wide, 1.7, large_trained, partial(mlp_batches, wide, 1024)),
         ("resnet18 96x96, batch 32", images, 1.2, _resnet, partial(_images, images)),
     ]
     for number, (name, samples, goal, model, loader) in enumerate(lines):

@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.accumulate import MomentAccumulator, accumulator_bytes, full_precision
+from deepnrc.accumulate import MomentAccumulator, full_precision, state_bytes
 from deepnrc.errors import FeatureRangeError, NonFiniteError
 from deepnrc.metrics.spectrum import noise_component
 from deepnrc.moments import CHUNK_ROWS, Moments
+from deepnrc.workspace import Workspaces
 from reference import spectrum
 from twins import (
     accumulated,
@@ -296,7 +297,7 @@ def test_memory_does_not_grow_with_the_samples_and_is_as_announced(generator, wi
         accumulator.add(H, H[:, :3].double())
         sizes.append(held_bytes(accumulator))
     assert sizes[3] == sizes[-1]
-    assert 0 < max(sizes) <= accumulator_bytes(width, 3)
+    assert 0 < max(sizes) <= state_bytes([width], 3)
 
 
 def test_stationary_rows_are_summed_in_single_precision_from_the_second_chunk_on(rng):
@@ -307,3 +308,24 @@ def test_stationary_rows_are_summed_in_single_precision_from_the_second_chunk_on
     left = noise_component(view_of_moments(moments, k=16))
     # 7 of 8 chunks; the basis, learnt from the rows before, leaves a little more than the best.
     assert 0.875 * left <= share <= 1.2 * 0.875 * left
+
+
+@pytest.mark.parametrize("sizes", [(CHUNK_ROWS,), (700,), (2 * CHUNK_ROWS, 300)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_layers_that_share_a_workspace_keep_their_sums_apart(rng, sizes, dtype):
+    """Of one width but with other dead units, so that their columns lie elsewhere in it."""
+    N, width, shared = 3 * CHUNK_ROWS + 5, 200, Workspaces()
+    Y = torch.tensor(rng.standard_normal((N, 3)))
+    layers = []
+    for dead in (0, 40, 60):
+        H = torch.tensor(collapsed(rng, N, width, 1e-3)[0], dtype=dtype)
+        H[:, rng.permutation(width)[:dead]] = 0
+        layers.append((H, MomentAccumulator(width, 3, dtype=dtype, workspaces=shared)))
+    for rows in cut(N, sizes):
+        for H, accumulator in layers:
+            accumulator.add(H[rows], Y[rows])
+    for H, accumulator in layers:
+        found, alone = accumulator.result(), accumulated(H, Y, sizes=sizes, dtype=dtype)
+        assert_same(found, alone, rtol=1e-14)  # the same sums in the same order
+        rtol = 1e-7 if dtype == torch.float32 else 1e-12
+        assert_same(found, Moments.from_batch(H, Y), rtol=rtol)

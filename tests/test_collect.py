@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from deepnrc.accumulate import accumulator_bytes
+from deepnrc.accumulate import state_bytes
 from deepnrc.collect import plan_text
 from deepnrc.errors import ArgumentError, DataError, FeatureRangeError, LayerError, NonFiniteError
 from deepnrc.layers import find_layers
@@ -636,7 +636,7 @@ def test_the_plan_says_layers_bytes_and_what_is_left_out():
             self.embed = nn.Embedding(3, 4)
             self.fc = nn.Linear(4, 1)
 
-    size = accumulator_bytes(4, 1) / 2**20
+    size = state_bytes([4], 1) / 2**20
     assert plan_text(*find_layers(Mixed()), 1) == (
         f"measuring 1 layer against 1 target dimension; at most {size:.1f} MiB of state, whatever "
         "the number of samples\n  leaving out embed: Embedding: looks rows up, takes no features"

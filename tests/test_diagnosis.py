@@ -10,7 +10,7 @@ from torch import nn
 
 from deepnrc import diagnose, measure
 from deepnrc.errors import ArgumentError
-from deepnrc.measure import LayerMeasurement, Measurement
+from deepnrc.measurement import LayerMeasurement, Measurement
 from reference.generators import centered_orthonormal, collapsed_problem, orthonormal
 
 GOOD = {

@@ -65,7 +65,9 @@ def twin_values(H, Y, W, k, *, intercept=True, rtol=1e-3, alignment_k=None):
         "noise_component": spectrum.noise_component(H, k) if k < width else math.nan,
         "signal_target_cka": alignment.signal_target_cka(H, Y, min(k, width)),
         "linear_cka": alignment.linear_cka(H, Y),
-        "feature_weight_alignment": subspace.feature_weight_alignment(H, W, aligned),
+        "feature_weight_alignment": subspace.feature_weight_alignment(H, W, aligned)
+        if aligned < width
+        else math.nan,
         "noise_weight_alignment": subspace.noise_weight_alignment(H, W, aligned),
         "linear_prediction_mse": prediction.linear_prediction_mse(H, Y, **fit),
         "linear_r2": prediction.linear_r2(H, Y, **fit),

@@ -4,7 +4,8 @@ from deepnrc import data, errors, models
 from deepnrc._version import __version__
 from deepnrc.collect import Collection, collect
 from deepnrc.diagnosis import Diagnosis, diagnose
-from deepnrc.measure import LayerMeasurement, Measurement, evaluate, load, measure
+from deepnrc.measure import evaluate, measure
+from deepnrc.measurement import LayerMeasurement, Measurement, load
 from deepnrc.moments import Moments
 
 __all__ = [

@@ -8,7 +8,7 @@ are watched and come back when they wake.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor
 from deepnrc.errors import FeatureRangeError, NonFiniteError
 from deepnrc.moments import CHUNK_ROWS, Moments
 from deepnrc.sums import ChunkSums, mirrored
+from deepnrc.workspace import Workspaces, chunk_bytes, workspace_bytes
 
-__all__ = ["MomentAccumulator", "accumulator_bytes"]
+__all__ = ["MomentAccumulator", "full_precision", "state_bytes"]
 
 _BASIS_UNIT = 16  # basis sizes are multiples of this; smaller ones run slower
 _BASIS_STEPS = 4  # of subspace iteration for the first basis,
@@ -34,11 +35,26 @@ def basis_size(target_dim: int) -> int:
     return _BASIS_UNIT * -(-(target_dim + 2) // _BASIS_UNIT)
 
 
-def accumulator_bytes(feature_dim: int, target_dim: int) -> int:
-    """Bound of the memory one accumulator holds, whatever the number of samples."""
-    side = basis_size(target_dim) + 1 + target_dim
-    scatters = 8 * 3 * feature_dim * (feature_dim + side) + 8 * side**2
-    return scatters + 8 * CHUNK_ROWS * (feature_dim + 2 * side + _BASIS_UNIT)
+def state_bytes(feature_dims: Iterable[int], target_dim: int) -> int:
+    """Bound of the memory that accumulators of these widths hold, whatever the samples.
+
+    Those of equal width share a workspace.
+    """
+    dims = list(feature_dims)
+    shared = sum(workspace_bytes(d, _most_deflated(d, target_dim), target_dim) for d in set(dims))
+    return shared + sum(_own_bytes(d, _most_deflated(d, target_dim), target_dim) for d in dims)
+
+
+def _own_bytes(width: int, k: int, target_dim: int) -> int:
+    side = k + 1 + target_dim
+    scatters = 2 * 8 * width * (width + 2 * side) + 8 * side**2
+    return scatters + chunk_bytes(width, k, target_dim)
+
+
+def _most_deflated(width: int, target_dim: int) -> int:
+    """Directions that are deflated in a layer of this width; 0 where that would not pay."""
+    k = basis_size(target_dim)
+    return k if width > max(_DOUBLE_WIDTH, 4 * k) else 0
 
 
 class MomentAccumulator:
@@ -54,6 +70,7 @@ class MomentAccumulator:
         dtype: Of the features.
         device: Of the features; sums are held there.
         precision: ``"mixed"`` or ``"double"``.
+        workspaces: Shared with the pass's other accumulators; None makes its own.
     """
 
     def __init__(
@@ -64,7 +81,9 @@ class MomentAccumulator:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         precision: str = "mixed",
+        workspaces: Workspaces | None = None,
     ) -> None:
+        self._workspaces = workspaces or Workspaces()
         self._width, self._target_dim = feature_dim, target_dim
         self._device = torch.device(device)
         self._may_be_single = precision == "mixed" and dtype != torch.float64
@@ -209,11 +228,11 @@ class MomentAccumulator:
         """Sums for the columns that are live now, deflated where that pays; they must be empty."""
         state, live = self._state, len(self._columns)
         assert state is not None
-        k = basis_size(self._target_dim)
+        k = _most_deflated(live, self._target_dim)
         energy = float(state.feature_scatter.diagonal().sum())
         low, high = _SINGLE_RANGE
         in_range = low < (energy / max(state.count * live, 1)) ** 0.5 < high
-        single = self._may_be_single and in_range and live > max(_DOUBLE_WIDTH, 4 * k)
+        single = self._may_be_single and in_range and k > 0
         if single:
             basis, missed = self._leading_basis(k, steps)
         else:
@@ -225,12 +244,11 @@ class MomentAccumulator:
         origin = state.feature_mean
         if single:
             origin = origin.float().double()  # then x − origin is exact there for large means
+        workspace = self._workspaces.get(
+            self._width, basis.shape[1], self._target_dim, dtype=dtype, device=self._device
+        )
         self._sums = ChunkSums(
-            origin,
-            state.target_origin,
-            basis,
-            expected_residual=expected,
-            dtype=dtype,
+            origin, state.target_origin, basis, workspace, expected_residual=expected
         )
 
     def _leading_basis(self, k: int, steps: int) -> tuple[Tensor, float]:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from deepnrc.accumulate import MomentAccumulator, accumulator_bytes
+from deepnrc.accumulate import MomentAccumulator, state_bytes
 from deepnrc.batches import (
     Forward,
     Unpack,
@@ -38,6 +38,7 @@ from deepnrc.report.progress import Progress
 from deepnrc.rows import Reduce, check_reduce, feature_rows
 from deepnrc.trace import Trace
 from deepnrc.undisturbed import undisturbed
+from deepnrc.workspace import Workspaces
 
 __all__ = ["Collection", "LayerCollection", "collect"]
 
@@ -141,7 +142,7 @@ def collect(
 def plan_text(layers: Iterable[WeightLayer], skipped: Iterable[Skipped], target_dim: int) -> str:
     """What a pass will measure and hold: layers, bytes, and what it leaves out and why."""
     layers = list(layers)
-    size = sum(accumulator_bytes(layer.feature_dim, target_dim) for layer in layers)
+    size = state_bytes((layer.feature_dim for layer in layers), target_dim)
     text = (
         f"measuring {_counted(len(layers), 'layer')} against "
         f"{_counted(target_dim, 'target dimension')}; "
@@ -183,6 +184,7 @@ class _Pass:
         self._reduce = reduce
         self._precision = precision
         self._accumulators: dict[str, MomentAccumulator] = {}
+        self._workspaces = Workspaces()
         self._dtypes: dict[str, torch.dtype] = {}
         self._calls = dict.fromkeys(self._layers, 0)
         self._row_ends: dict[str, list[int]] = {name: [] for name in self._layers}
@@ -235,6 +237,7 @@ class _Pass:
                 dtype=rows.dtype,
                 device=rows.device,
                 precision=self._precision,
+                workspaces=self._workspaces,
             )
         accumulator = self._accumulators[name]
         self._row_ends[name].append(accumulator.rows + len(rows))
@@ -324,9 +327,8 @@ class _Pass:
             squared_error=self._squared_error,
             squared_error_reason=self._error_reason,
             skipped=skipped,
-            state_bytes=sum(
-                accumulator_bytes(layer.feature_dim, self.target_dim)
-                for layer in self._layers.values()
+            state_bytes=state_bytes(
+                (layer.feature_dim for layer in self._layers.values()), self.target_dim
             ),
             reduce=self._reduce if isinstance(self._reduce, str) else _described(self._reduce),
             precision=self._precision,

@@ -13,7 +13,7 @@ from deepnrc.metrics.proposition import Proposition1
 from deepnrc.report.text import diagnosis_text, number
 
 if TYPE_CHECKING:
-    from deepnrc.measure import LayerMeasurement, Measurement
+    from deepnrc.measurement import LayerMeasurement, Measurement
 
 __all__ = [
     "BoundCheck",

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from deepnrc.moments import CHUNK_ROWS, Moments
+from deepnrc.workspace import Chunk, Workspace
 
 __all__ = ["ChunkSums", "mirrored"]
 
-_BLOCK = 48  # columns a block row of the upper triangle; multiples of 16 run faster
 _SURPRISE = 4.0  # residual energy over the expected one that sends a chunk to float64
 _HARMLESS_RESIDUAL = 1e-9  # of all energy: float32 rounding of it is below float64's of the rest
 
@@ -28,8 +28,9 @@ class ChunkSums:
         origin: Point subtracted from the features, d, float64.
         target_origin: The same for the targets, t.
         basis: Deflated directions, d × k; k = 0 sums plainly.
+        workspace: Where chunks are multiplied, of the same d, k and t; float32 products, or
+            float64 ones with an empty basis.
         expected_residual: Energy a row is expected to have outside the basis.
-        dtype: Of the products: float32, or float64 with an empty basis.
     """
 
     def __init__(
@@ -37,30 +38,25 @@ class ChunkSums:
         origin: Tensor,
         target_origin: Tensor,
         basis: Tensor,
+        workspace: Workspace,
         *,
         expected_residual: float = 0.0,
-        dtype: torch.dtype = torch.float64,
     ) -> None:
         (width, k), t, device = basis.shape, len(target_origin), origin.device
         self._origin, self._target_origin = origin, target_origin
-        self._shift = origin.to(dtype)
+        self._workspace = workspace
+        self._shift = origin.to(workspace.dtype)
         self._width, self._k = width, k
         self.expect(basis, expected_residual)
-        used = width + k + 1 + t
-        stride = -(-used // 16) * 16  # aligned rows run faster
-        # [X | C | 1 | Y] for the products, [C | 1 | Y] again in float64; X becomes R. What is
-        # allocated here serves every chunk: touching fresh pages costs more than the sums do.
-        self._rows = torch.empty(CHUNK_ROWS, stride, dtype=dtype, device=device)[:, :used]
-        self._rows[:, width + k] = 1.0
-        self._side_rows = torch.empty(CHUNK_ROWS, k + 1 + t, dtype=torch.float64, device=device)
-        self._side_rows[:, k] = 1.0
-        self._gram = torch.zeros(width, width, dtype=dtype, device=device)
-        self._side_product = torch.empty(k + 1 + t, width, dtype=dtype, device=device)
-        self._upper = torch.zeros(width, width, dtype=torch.float64, device=device)
-        self._side = torch.zeros(k + 1 + t, width, dtype=torch.float64, device=device)
-        self._inner = torch.zeros(k + 1 + t, k + 1 + t, dtype=torch.float64, device=device)
-        self._single = torch.zeros(width, dtype=torch.float64, device=device)
-        self._views = _Views(self._rows, self._side_rows, self._gram, k)
+        self._chunk = workspace.chunk
+        self._own: Chunk | None = None
+        # Cutting views anew for every chunk shows in the time.
+        self._views = {workspace.chunk: workspace.chunk.views(width, CHUNK_ROWS)}
+        side, double = k + 1 + t, torch.float64
+        self._upper = torch.zeros(width, width, dtype=double, device=device)
+        self._side = torch.zeros(side, width, dtype=double, device=device)
+        self._inner = torch.zeros(side, side, dtype=double, device=device)
+        self._single = torch.zeros(width, dtype=double, device=device)
         self.fill = self.count = 0
 
     @property
@@ -71,58 +67,70 @@ class ChunkSums:
     def expect(self, basis: Tensor, expected_residual: float) -> None:
         """Deflate by another basis of the same size from here on; the sums must be empty."""
         self._basis = basis.to(self._shift.dtype)
+        self._basis_rows = self._basis.T.contiguous()
         self._expected_residual = expected_residual
 
     def put(self, features: Tensor, targets: Tensor) -> None:
-        """Place rows in the chunk, which must have room for them."""
+        """Place rows in the chunk, which must have room for them.
+
+        A full chunk goes where all layers' do, which keeps it in the processor's cache; rows that
+        must wait for more have a place of their own.
+        """
+        if not self.fill:
+            self._chunk = self._workspace.chunk
+            if len(features) < CHUNK_ROWS:
+                self._chunk = self._own = self._own or self._new_chunk()
         place = slice(self.fill, self.fill + len(features))
-        out = self._rows[place, : self._width]
+        out = self._chunk.rows[place, : self._width]
         if features.dtype == out.dtype:
             torch.sub(features, self._shift, out=out)
         else:
             out.copy_(features).sub_(self._shift)
-        torch.sub(targets, self._target_origin, out=self._side_rows[place, self._k + 1 :])
+        torch.sub(targets, self._target_origin, out=self._chunk.targets[place])
         self.fill += len(features)
+
+    def _new_chunk(self) -> Chunk:
+        chunk = Chunk(self._workspace)
+        self._views[chunk] = chunk.views(self._width, CHUNK_ROWS)
+        return chunk
 
     def chunk(self) -> Tensor:
         """The rows of the chunk so far, less the origin (deflated ones after `add_chunk`)."""
-        return self._rows[: self.fill, : self._width]
-
-    def targets(self) -> Tensor:
-        """The targets of the chunk so far, less their origin."""
-        return self._side_rows[: self.fill, self._k + 1 :]
+        return self._chunk.rows[: self.fill, : self._width]
 
     def add_chunk(self) -> bool:
         """Sum the chunk and empty it; False, with nothing added, if its sums are not finite."""
-        n, k, gram, side = self.fill, self._k, self._gram, self._side_product
-        v = self._views
-        if n != CHUNK_ROWS:
-            v = _Views(self._rows[:n], self._side_rows[:n], gram, k)
+        n, k, work = self.fill, self._k, self._workspace
+        v = self._views[self._chunk] if n == CHUNK_ROWS else self._chunk.views(self._width, n)
         v.y.copy_(v.y_double)
+        v.ones.fill_(1.0)
         if k:
             torch.mm(v.x, self._basis, out=v.c)
-            v.x.addmm_(v.c, self._basis.T, alpha=-1.0)
+            v.x.addmm_(v.c, self._basis_rows, alpha=-1.0)
             v.c_double.copy_(v.c)
-        inner = v.side_double.T @ v.side_double
         for left, right, out in v.blocks:
             torch.mm(left, right, out=out)
-        torch.mm(v.side.T, v.x, out=side)
+        gram, side = v.gram, torch.mm(v.side.T, v.x, out=v.side_product)
+        inner = torch.mm(v.side_double.T, v.side_double, out=work.inner)
+        inner = inner[: len(side), : len(side)]
         energy, total = float(v.diagonal.sum()), float(inner.diagonal().sum())
         single = gram.dtype == torch.float32
         if single:
             allowed = max(_SURPRISE * self._expected_residual * n, _HARMLESS_RESIDUAL * total)
             if not energy <= allowed:  # also when it is NaN
                 single, x = False, v.x.double()
-                gram, side = x.T @ x, v.side_double.T @ x
+                gram, side = x.T @ x, v.side_double[:, : len(inner)].T @ x
                 energy = float(gram.diagonal().sum())
         if not energy + total < float("inf"):
             return False
-        self._upper += gram  # whole: below the blocks it is zero or never read
+        # Whole: below the blocks it is zero or never read. Adding float32 to float64 directly
+        # would make a float64 copy in fresh memory each time.
+        self._upper += work.as_double(gram)
         self._side += side
         self._inner += inner
         if single:
             self._single += v.diagonal
-        elif self._gram.dtype == torch.float32:
+        elif work.dtype == torch.float32:
             # Of x, less its part in the basis, no more than float32's rounding is lost.
             self._single += torch.finfo(torch.float32).eps ** 2 * gram.diagonal()
         self.count += n
@@ -157,24 +165,6 @@ class ChunkSums:
             sums.zero_()
         self.count = 0
         return moments
-
-
-class _Views:
-    """The parts of a chunk's arrays, cut once: cutting them for every chunk shows in the time."""
-
-    def __init__(self, rows: Tensor, side_rows: Tensor, gram: Tensor, k: int) -> None:
-        width = len(gram)
-        self.x, self.c, self.side = rows[:, :width], rows[:, width : width + k], rows[:, width:]
-        self.y, self.y_double = rows[:, width + k + 1 :], side_rows[:, k + 1 :]
-        self.c_double, self.side_double = side_rows[:, :k], side_rows
-        self.diagonal = gram.diagonal()
-        # torch has no symmetric rank-n update; block rows of the upper triangle come near its
-        # half of the full product's work.
-        step = _BLOCK if width < 512 else 2 * _BLOCK
-        self.blocks = [
-            (self.x[:, i : i + step].T, self.x[:, i:], gram[i : i + step, i:])
-            for i in range(0, width, step)
-        ]
 
 
 def mirrored(upper: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from deepnrc.data import build_reacher, save_reacher
 from deepnrc.errors import FileError
 from deepnrc.experiments import reacher
-from deepnrc.measure import load, measure
+from deepnrc.measure import measure
+from deepnrc.measurement import load
 
 
 @pytest.fixture(scope="module")

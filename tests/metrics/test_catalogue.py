@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.measure import LayerMeasurement
+from deepnrc.measurement import LayerMeasurement
 from deepnrc.metrics.catalogue import CATALOGUE
 from reference.generators import orthonormal
 from twins import package_values, twin_values, view_of

@@ -105,7 +105,13 @@ def problem(rng, N, d, t):
     return H, Y * 10 ** rng.uniform(-5, 5) + rng.choice([0.0, 1.0])
 
 
-@pytest.mark.parametrize("seed", range(20))
+def seeds(fast, slow):
+    """The first ones in the fast tier, the rest in the slow one."""
+    rest = (pytest.param(seed, marks=pytest.mark.slow) for seed in range(fast, fast + slow))
+    return pytest.mark.parametrize("seed", [*range(fast), *rest])
+
+
+@seeds(20, 200)
 def test_the_floor_is_honest_in_double_precision(seed):
     rng = np.random.default_rng(seed)
     for _ in range(25):
@@ -120,7 +126,7 @@ def test_the_floor_is_honest_in_double_precision(seed):
         assert abs(fit.mse - expected) <= fit.floor, (N, d, t, options)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@seeds(12, 100)
 def test_the_floor_is_honest_in_single_precision(seed):
     rng = np.random.default_rng(seed)
     N, d, t = rng.integers(3000, 6000), rng.integers(129, 160), rng.integers(1, 4)

@@ -98,9 +98,9 @@ def test_what_has_no_directions_is_undefined(rng):
         assert metric(zero) == Undefined("the weight is 0")
         assert metric(same) == Undefined("the features are the same for every sample")
     full = view_of(H, ONES, k=3)
-    assert feature_weight_alignment(full) == pytest.approx(1)
-    reason = "the signal rank 3 fills the layer's width 3: no noise subspace"
-    assert noise_weight_alignment(full) == Undefined(reason)
+    reason = "the signal rank 3 fills the layer's width 3: "
+    assert feature_weight_alignment(full) == Undefined(reason + "any weight reads it whole")
+    assert noise_weight_alignment(full) == Undefined(reason + "no noise subspace")
 
 
 def test_constant_features_have_a_mean_direction_uncentred():

@@ -11,7 +11,7 @@ from deepnrc.report.text import measurement_summary, measurement_text
 
 if TYPE_CHECKING:
     from deepnrc.diagnosis import Diagnosis
-    from deepnrc.measure import Measurement
+    from deepnrc.measurement import Measurement
 
 __all__ = ["show_diagnosis", "show_measurement"]
 

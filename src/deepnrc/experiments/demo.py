@@ -9,7 +9,8 @@ import torch
 from deepnrc.data.synthetic import SyntheticData, nonlinear_teacher
 from deepnrc.diagnosis import Diagnosis, diagnose
 from deepnrc.errors import FileError
-from deepnrc.measure import Measurement, measure
+from deepnrc.measure import measure
+from deepnrc.measurement import Measurement
 from deepnrc.models.mlp import MLP
 from deepnrc.report.figures import layer_figure, save_figure
 from deepnrc.training.loop import Settings, train

@@ -12,7 +12,8 @@ from deepnrc.data.imitation import ImitationData, load_reacher
 from deepnrc.data.splits import Splits, split_and_standardize
 from deepnrc.diagnosis import Diagnosis, diagnose
 from deepnrc.errors import FileError
-from deepnrc.measure import Measurement, measure
+from deepnrc.measure import measure
+from deepnrc.measurement import Measurement
 from deepnrc.models.mlp import MLP
 from deepnrc.report.figures import layer_figure, save_figure
 from deepnrc.training.loop import Settings, train

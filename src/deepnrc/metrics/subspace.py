@@ -21,7 +21,7 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
 
     Returns:
         In [0, 1]; 1 = aligned; `random_alignment` is what chance gives. Undefined for constant
-        features or a zero weight.
+        features or a zero weight, and where k fills the width and both subspaces are the whole.
 
     References:
         [RU26] Table 1, NRC3; [BG73].
@@ -30,6 +30,8 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
     if reason:
         return Undefined(reason)
     k = view.alignment_k
+    if k >= view.width:
+        return Undefined(f"{_full(view)}: any weight reads it whole")
     return float(principal_cosines(view.signal_spectrum.top(k), view.weight_spectrum.top(k)).mean())
 
 
@@ -51,13 +53,17 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
         return Undefined(reason)
     k, width = view.alignment_k, view.width
     if k >= width:
-        return Undefined(f"the signal rank {k} fills the layer's width {width}: no noise subspace")
+        return Undefined(f"{_full(view)}: no noise subspace")
     signal, read = view.signal_spectrum.top(k), view.weight_spectrum.top(k)
     # Twice, so that what is left is orthogonal to the signal to rounding.
     outside = read - signal @ (signal.T @ read)
     outside = outside - signal @ (signal.T @ outside)
     cosines: Tensor = torch.linalg.svdvals(outside)[: min(k, width - k)]
     return float(cosines.clamp(max=1.0).mean())
+
+
+def _full(view: LayerView) -> str:
+    return f"the signal rank {view.alignment_k} fills the layer's width {view.width}"
 
 
 def _undefined(view: LayerView) -> str | None:

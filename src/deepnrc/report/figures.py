@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from deepnrc.diagnosis import Diagnosis
-    from deepnrc.measure import Measurement
+    from deepnrc.measurement import Measurement
 
 __all__ = ["layer_figure", "save_figure"]
 

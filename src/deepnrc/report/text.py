@@ -9,7 +9,7 @@ from deepnrc.metrics.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from deepnrc.diagnosis import BoundCheck, Diagnosis
-    from deepnrc.measure import LayerMeasurement, Measurement
+    from deepnrc.measurement import LayerMeasurement, Measurement
 
 __all__ = [
     "Table",
