@@ -1,0 +1,206 @@
+"""One network or several, and scaled targets: closed forms against training on made targets."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepnrc.errors import ArgumentError
+from deepnrc.theory import preprocessing_errors, task_errors
+from reference import ufm as twin
+
+SIGMA = np.array([[2.0, 0.6], [0.6, 1.0]])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_covariance(rng, t):
+    A = rng.standard_normal((t, t + 1))
+    return A @ A.T / t
+
+
+def test_the_check_values():
+    """definitions.md: c = .96 on Σ: single 1.92, whitened 2.88, standardised 2.303604."""
+    tasks = task_errors(SIGMA, c=0.96)
+    assert tasks.multi == pytest.approx(1.678975032, abs=5e-10)
+    assert tasks.single == pytest.approx(1.92, rel=1e-14)
+    found = preprocessing_errors(SIGMA, c=0.96)
+    assert found["whitened"].mse == pytest.approx(2.88, rel=1e-14)
+    assert found["standardized"].mse == pytest.approx(2.303604, abs=5e-7)
+    assert found["raw"].mse == pytest.approx(tasks.multi, rel=1e-14)
+    assert [option.rank for option in found.options] == [1, 1, 2]
+
+
+# --- one network or several ---------------------------------------------------------------------
+
+
+@given(seeds, st.integers(1, 5), st.floats(-4, 2), st.floats(0, 2))
+def test_one_network_is_never_worse_with_no_more_penalty(seed, t, log_c, more):
+    sigma = random_covariance(np.random.default_rng(seed), t)
+    c = 10**log_c
+    found = task_errors(sigma, c=c, single_c=[c * (1 + more * k) for k in range(t)])
+    assert found.multi <= found.single * (1 + 1e-12)
+    assert found.multi == pytest.approx(twin.mse(sigma, c), rel=1e-9)
+    assert sum(found.multi_by_target) == pytest.approx(found.multi)
+    for k in range(t):  # each a model of one target
+        alone = twin.mse(sigma[[k]][:, [k]], found.single_c[k])
+        assert found.single_by_target[k] == pytest.approx(alone)
+
+
+def test_uncorrelated_targets_gain_nothing():
+    found = task_errors(np.diag([3.0, 1.0]), c=0.5)
+    assert found.multi == found.single == 1.0
+    assert found.multi_by_target == found.single_by_target == (0.5, 0.5)
+
+
+def test_several_c_and_what_is_wrong_with_them():
+    found = task_errors(SIGMA, c=0.1, single_c=[0.2, 5.0])
+    assert found.single_by_target == (0.2, 1.0)
+    assert task_errors(SIGMA, c=0.1, single_c=0.3).single_c == (0.3, 0.3)
+    with pytest.raises(ArgumentError, match="single_c must be one number or 2, got 3"):
+        task_errors(SIGMA, c=0.1, single_c=[1.0, 2.0, 3.0])
+    with pytest.raises(ArgumentError, match=r"single_c\[1\] must be 0 or positive, got -2"):
+        task_errors(SIGMA, c=0.1, single_c=[1.0, -2.0])
+    with pytest.raises(ArgumentError, match="c must be 0 or positive, got nan"):
+        task_errors(SIGMA, c=math.nan)
+
+
+# --- preprocessing ------------------------------------------------------------------------------
+
+
+@given(seeds, st.integers(1, 4), st.floats(-4, 1))
+def test_errors_are_those_of_training_on_transformed_targets(seed, t, log_c):
+    rng = np.random.default_rng(seed)
+    sigma, c = random_covariance(rng, t), 10**log_c
+    Y, P = twin.targets(sigma, rng.standard_normal(t)), rng.standard_normal((t, t))
+    values, vectors = np.linalg.eigh(sigma)
+    by_name = {
+        "raw": np.eye(t),
+        "standardized": np.diag(np.diag(sigma) ** -0.5),
+        "whitened": vectors @ np.diag(values**-0.5) @ vectors.T,
+        "mine": P,
+    }
+    found = preprocessing_errors(sigma, c=c, transforms={"mine": P})
+    assert [option.name for option in found.options] == list(by_name)
+    for option in found.options:
+        expected = twin.mse_after_transform(Y, by_name[option.name], c)
+        # A random P may be ill-conditioned; mapping back multiplies rounding by its square.
+        rel = 1e-12 * max(np.linalg.cond(by_name[option.name]) ** 2, 1e3)
+        assert option.mse == pytest.approx(expected, rel=rel)
+        assert sum(option.mse_by_target) == pytest.approx(option.mse)
+        assert option.r2 == pytest.approx(1 - option.mse / np.trace(sigma), abs=1e-9)
+
+
+@given(seeds, st.floats(-4, 1))
+def test_whitening_and_any_rotation_of_it(seed, log_c):
+    rng = np.random.default_rng(seed)
+    sigma, c = random_covariance(rng, 3), 10**log_c
+    whitened = preprocessing_errors(sigma, c=c)["whitened"].mse
+    assert whitened == pytest.approx(min(c, 1) * np.trace(sigma), rel=1e-9)
+    cholesky = np.linalg.inv(np.linalg.cholesky(sigma))
+    found = preprocessing_errors(sigma, c=c, transforms={"cholesky": cholesky})
+    assert found["cholesky"].mse == pytest.approx(whitened, rel=1e-6)
+
+
+@given(seeds, st.floats(-2, 2))
+def test_for_small_c_the_mean_variance_decides(seed, log_scale):
+    sigma = 10**log_scale * random_covariance(np.random.default_rng(seed), 3)
+    found = preprocessing_errors(sigma, c=1e-3 * min(1, np.linalg.eigvalsh(sigma)[0]))
+    if not found["standardized"].rank == found["whitened"].rank == 3:
+        return
+    better = np.trace(sigma) / 3 < 1
+    assert (found["whitened"].mse < found["raw"].mse) == better
+    assert found["standardized"].mse == pytest.approx(found["whitened"].mse, rel=1e-6)
+
+
+def test_a_singular_covariance_is_whitened_on_its_range():
+    found = preprocessing_errors([[1.0, 1.0], [1.0, 1.0]], c=0.01)
+    assert found["whitened"].mse == pytest.approx(0.02)
+    assert found["whitened"].note == "on the 1 directions with variance"
+    assert found["standardized"].mse == pytest.approx(found["raw"].mse)
+    assert found["standardized"].note == ""
+
+
+def test_a_constant_target_is_left_as_it_is():
+    found = preprocessing_errors(np.diag([4.0, 0.0]), c=0.01)
+    assert found["standardized"].mse == pytest.approx(0.04)
+    assert found["standardized"].mse_by_target == pytest.approx((0.04, 0.0))
+    assert found["standardized"].note == "1 constant target(s) left as they are"
+
+
+def test_all_constant():
+    found = preprocessing_errors(np.zeros((2, 2)), c=0.01)
+    assert [option.mse for option in found.options] == [0, 0, 0]
+    assert math.isnan(found["raw"].r2)
+    assert found.best == "raw"
+    assert found.recommendation == (
+        "The targets are constant: nothing is to be learnt, whatever is done to them."
+    )
+
+
+# --- the recommendation -------------------------------------------------------------------------
+
+
+def test_it_quotes_its_numbers():
+    found = preprocessing_errors(SIGMA, c=0.96)
+    assert found.best == "raw"
+    assert found.recommendation == (
+        "At c = 0.96, of a total variance of 3, training leaves 1.679 raw, 2.304 standardized, "
+        "2.88 whitened. Keep the targets raw: the next best leaves 37% more. Directions learnt, of "
+        "2: 1 raw, 1 standardized, 2 whitened."
+    )
+
+
+def test_small_targets_should_be_standardized_which_is_simpler_than_whitening():
+    found = preprocessing_errors(SIGMA / 10, c=0.001)
+    assert found.best == "standardized"
+    assert found.recommendation == (
+        "At c = 0.001, of a total variance of 0.3, training leaves 0.002 raw, 0.0003 standardized, "
+        "0.0003 whitened. Train on standardized targets: 85% less error than on raw ones. At a c "
+        "this small, standardizing and whitening help just when the mean variance is below 1; 0.15 "
+        "is below 1."
+    )
+
+
+def test_large_targets_should_stay():
+    text = preprocessing_errors(SIGMA, c=0.001).recommendation
+    assert "Keep the targets raw: the next best leaves 50% more." in text
+    assert text.endswith("below 1; 1.5 is not below 1.")
+
+
+def test_what_makes_no_difference():
+    text = preprocessing_errors(np.eye(2), c=0.3).recommendation
+    assert "Keep the targets raw: nothing else is better by 1 %." in text
+    text = preprocessing_errors(SIGMA, c=0.0).recommendation
+    assert text.endswith("Without regularization every choice fits: keep the targets raw.")
+
+
+def test_infinite_c_learns_nothing_any_way():
+    found = preprocessing_errors(SIGMA, c=math.inf)
+    assert [option.mse for option in found.options] == [pytest.approx(3.0)] * 3
+    assert [option.rank for option in found.options] == [0, 0, 0]
+    assert found.best == "raw"
+
+
+# --- refused ------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_mapped_back():
+    with pytest.raises(
+        ArgumentError, match=r"transforms\['p'\] must be invertible, or predictions"
+    ):
+        preprocessing_errors(SIGMA, c=0.1, transforms={"p": np.ones((2, 2))})
+    with pytest.raises(ArgumentError, match=r"transforms\['p'\] must be 2 × 2, got \(3, 3\)"):
+        preprocessing_errors(SIGMA, c=0.1, transforms={"p": np.eye(3)})
+    with pytest.raises(ArgumentError, match="transforms holds 'raw', a name that is taken"):
+        preprocessing_errors(SIGMA, c=0.1, transforms={"raw": np.eye(2)})
+    with pytest.raises(ArgumentError, match="c must be 0 or positive, got -1"):
+        preprocessing_errors(SIGMA, c=-1.0)
+    with pytest.raises(ArgumentError, match="target_covariance must be symmetric"):
+        preprocessing_errors([[1.0, 0.0], [1.0, 1.0]], c=0.1)
+
+
+def test_an_unknown_name():
+    with pytest.raises(KeyError, match="no preprocessing named 'pca'; there are raw, standardized"):
+        preprocessing_errors(SIGMA, c=0.1)["pca"]
