@@ -1,16 +1,42 @@
-"""Data sets: synthetic teachers and imitation; each with the truth or provenance it comes with."""
+"""Data sets: by name with `load`, each with what it was made from."""
 
-from deepnrc.data.imitation import ImitationData, build_reacher, load_reacher, save_reacher
-from deepnrc.data.splits import Scaler, Splits, split_and_standardize
+from deepnrc.data.dataset import Dataset
+from deepnrc.data.download import fetch
+from deepnrc.data.imitation.reacher import (
+    ImitationData,
+    build_reacher,
+    load_reacher,
+    save_reacher,
+)
+from deepnrc.data.load import load, load_raw
+from deepnrc.data.registry import dataset_names, find_source
+from deepnrc.data.source import ImageRows, RawData, Source, Truth
+from deepnrc.data.splits import Part, Scaler, Splits, split_and_standardize
+from deepnrc.data.store import build, built_sets
 from deepnrc.data.synthetic import SyntheticData, linear_teacher, nonlinear_teacher
+from deepnrc.data.torch_dataset import from_dataset
 
 __all__ = [
+    "Dataset",
+    "ImageRows",
     "ImitationData",
+    "Part",
+    "RawData",
     "Scaler",
+    "Source",
     "Splits",
     "SyntheticData",
+    "Truth",
+    "build",
     "build_reacher",
+    "built_sets",
+    "dataset_names",
+    "fetch",
+    "find_source",
+    "from_dataset",
     "linear_teacher",
+    "load",
+    "load_raw",
     "load_reacher",
     "nonlinear_teacher",
     "save_reacher",

@@ -19,7 +19,7 @@ from safetensors.torch import save
 
 from deepnrc.errors import FileError
 
-__all__ = ["data_folder", "load_tensors", "save_tensors"]
+__all__ = ["data_folder", "load_tensors", "save_tensors", "write_atomically"]
 
 LAYOUT = "deepnrc-data-1"  # counts up when an older reader would misunderstand the file
 
@@ -55,7 +55,7 @@ def save_tensors(
         "description": description,
     }
     # Under one key, as safetensors writes several in a random order: same content, same bytes.
-    _write_atomically(path, save(stored, metadata={"deepnrc": _json(header)}))
+    write_atomically(path, save(stored, metadata={"deepnrc": _json(header)}))
 
 
 def load_tensors(path: Path, *, rebuild: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -111,8 +111,16 @@ def _digest(tensors: Mapping[str, torch.Tensor], description: Mapping[str, objec
     return digest.hexdigest()
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename onto it: no reader ever sees half a file."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the file, then rename onto it: no reader ever sees half a file.
+
+    Args:
+        path: The file; missing folders are made, an older file is replaced.
+        content: All of it.
+
+    Raises:
+        FileError: if it cannot be written; what lay there before is untouched.
+    """
     # In the same folder, because a rename is atomic only within one file system.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

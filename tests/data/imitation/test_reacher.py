@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deepnrc.data import reacher_expert
-from deepnrc.data.imitation import (
+from deepnrc.data.imitation.reacher import (
     EPISODE_STEPS,
     build_reacher,
     expert_returns,
@@ -46,6 +46,8 @@ def test_provenance(data):
     assert said.pop("observation").startswith("10 numbers; the 11 of Reacher-v4")
     assert said == {
         "data": "reacher",
+        "made_from": "120 (state, action) pairs of a scripted expert in Reacher-v5, played on "
+        "this machine",
         "environment": "Reacher-v5",
         "gymnasium": gymnasium.__version__,
         "mujoco": mujoco.__version__,

@@ -2,10 +2,9 @@
 
 The expert (`deepnrc.data.reacher_expert`) takes the place of the trained policies behind the
 published imitation sets: it needs no download, and its quality is a number that `expert_returns`
-measures again at any time. This file alone touches gymnasium, and only when it plays.
+measures again at any time.
 """
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepnrc.data.cache import data_folder, load_tensors, save_tensors
-from deepnrc.data.reacher_expert import ACTION_NAMES, OBSERVATION_NAMES, expert_action
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.data.imitation.playing import check_at_least, play
+from deepnrc.data.imitation.tasks import REACHER
+from deepnrc.data.reacher_expert import expert_action
 
 __all__ = [
     "ImitationData",
@@ -29,8 +29,7 @@ __all__ = [
     "save_reacher",
 ]
 
-ENVIRONMENT = "Reacher-v5"
-EPISODE_STEPS = 50
+EPISODE_STEPS = 50  # gymnasium's own limit; Reacher never ends earlier
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +71,29 @@ def build_reacher(samples: int, *, seed: int = 0) -> ImitationData:
         ArgumentError: if `samples` or `seed` is too small.
         DeepNRCError: if gymnasium or MuJoCo is not installed.
     """
-    _check_at_least("samples", samples, 1)
-    episodes = -(-samples // EPISODE_STEPS)
-    states, actions, returns, versions = _play(episodes, seed)
+    check_at_least("samples", samples, 1)
+    played = play(REACHER.environment, expert_action, seed=seed, samples=samples)
+    episodes = len(played.returns)
     provenance: dict[str, object] = {
-        "data": "reacher",
-        "environment": ENVIRONMENT,
-        **versions,
+        "data": REACHER.name,
+        "made_from": f"{samples} (state, action) pairs of a scripted expert in "
+        f"{REACHER.environment}, played on this machine",
+        "environment": REACHER.environment,
+        **played.versions,
         "seed": seed,
         "samples": samples,
         "episodes": episodes,
-        "mean_return": float(returns.mean()),
+        "mean_return": float(played.returns.mean()),
         "expert": "scripted, from the observation only: inverse kinematics to the nearer elbow "
         "pose, then a proportional-derivative law per joint, clipped to [-1, 1]",
         "observation": "10 numbers; the 11 of Reacher-v4 and older include fingertip minus target "
         "along z, which is always 0 and was removed in Reacher-v5",
     }
     return ImitationData(
-        inputs=torch.from_numpy(states.reshape(-1, states.shape[-1])[:samples].copy()),
-        targets=torch.from_numpy(actions.reshape(-1, actions.shape[-1])[:samples].copy()),
-        input_names=OBSERVATION_NAMES,
-        target_names=ACTION_NAMES,
+        inputs=torch.from_numpy(played.states[:samples].copy()),
+        targets=torch.from_numpy(played.actions[:samples].copy()),
+        input_names=REACHER.observation_names,
+        target_names=REACHER.action_names,
         provenance=provenance,
     )
 
@@ -114,8 +115,8 @@ def expert_returns(episodes: int, *, seed: int = 0) -> npt.NDArray[np.float64]:
         ArgumentError: if `episodes` or `seed` is too small.
         DeepNRCError: if gymnasium or MuJoCo is not installed.
     """
-    _check_at_least("episodes", episodes, 1)
-    return _play(episodes, seed)[2]
+    check_at_least("episodes", episodes, 1)
+    return play(REACHER.environment, expert_action, seed=seed, episodes=episodes).returns
 
 
 def reacher_path(*, samples: int = 1000, seed: int = 0) -> Path:
@@ -175,51 +176,3 @@ def load_reacher(path: Path | None = None, *, samples: int = 1000, seed: int = 0
         target_names=tuple(description["target_names"]),
         provenance=description["provenance"],
     )
-
-
-def _play(
-    episodes: int, seed: int
-) -> tuple[
-    npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float64], dict[str, object]
-]:
-    """States (episodes, 50, 10), actions (episodes, 50, 2), returns (episodes,), versions."""
-    _check_at_least("seed", seed, 0)
-    try:
-        import gymnasium  # noqa: PLC0415  # optional and slow to import
-        import mujoco  # noqa: PLC0415  # optional; gymnasium would only fail later without it
-    except ImportError as error:
-        raise DeepNRCError(
-            f"playing {ENVIRONMENT} needs gymnasium with MuJoCo, which cannot be imported "
-            f"({error}); run `pip install 'deepnrc[imitation]'`"
-        ) from error
-
-    states = np.empty((episodes, EPISODE_STEPS, len(OBSERVATION_NAMES)), dtype=np.float32)
-    actions = np.empty((episodes, EPISODE_STEPS, len(ACTION_NAMES)), dtype=np.float32)
-    returns = np.zeros(episodes)
-    environment = gymnasium.make(ENVIRONMENT, max_episode_steps=EPISODE_STEPS)
-    with contextlib.closing(environment):
-        for episode in range(episodes):
-            observation, _ = environment.reset(seed=_episode_seed(seed, episode))
-            for step in range(EPISODE_STEPS):
-                # The expert sees the rounded state that is stored, so that every stored action is
-                # exactly a function of the stored state.
-                state = observation.astype(np.float32)
-                action = expert_action(state)
-                states[episode, step], actions[episode, step] = state, action
-                observation, reward, *_ = environment.step(action)
-                returns[episode] += float(reward)
-    versions = {"gymnasium": gymnasium.__version__, "mujoco": mujoco.__version__}
-    return states, actions, returns, versions
-
-
-def _episode_seed(seed: int, episode: int) -> int:
-    """A seed of its own for each episode: sets of neighboring seeds share no episode."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(episode,))
-    return int(sequence.generate_state(1, np.uint64)[0])
-
-
-def _check_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ArgumentError(
-            f"{name}: expected an integer of at least {least}, got {value}; pass a larger one"
-        )

@@ -1,0 +1,110 @@
+"""Pictures of data sets: what is drawn is what is in the set."""
+
+import pytest
+import torch
+
+from deepnrc.data import RawData
+from deepnrc.report.data_figures import dataset_figure
+
+
+class Images:
+    """Image i is grey of depth i, of the rows asked for."""
+
+    def __init__(self, n, channels=3):
+        self.shape = (n, channels, 6, 8)
+        self.read = []
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        self.read.append(rows.tolist())
+        return rows.float()[:, None, None, None].expand(-1, *self.shape[1:]) / 10 - 2
+
+
+def raw(targets, inputs=None):
+    names = tuple(f"target {i}" for i in range(targets.shape[1]))
+    inputs = torch.zeros(len(targets), 2) if inputs is None else inputs
+    return RawData(inputs, targets, ("a", "b"), names, {"data": "x", "made_from": "wood"})
+
+
+def panels(figure):
+    """The axes by title."""
+    return {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+
+
+@pytest.fixture
+def targets(generator):
+    return torch.randn(200, 3, generator=generator)
+
+
+def test_scatter_correlations_and_spectrum(targets):
+    figure = dataset_figure(raw(targets), title="toys", note="made of wood")
+    found = panels(figure)
+    assert list(found) == [
+        "targets, in their own units",
+        "correlations of the targets",
+        "spectrum of Σ_Y",
+    ]
+    [points] = found["targets, in their own units"].collections
+    assert points.get_offsets().tolist() == targets[:, :2].tolist()
+    assert points.get_array().tolist() == targets[:, 2].tolist()
+    [image] = found["correlations of the targets"].images
+    assert image.get_array().tolist()[0][0] == pytest.approx(1)
+    bars = [bar.get_height() for bar in found["spectrum of Σ_Y"].patches]
+    assert sum(bars[:3]) == pytest.approx(1)  # shares, in own units
+    assert sum(bars[3:]) == pytest.approx(1)  # standardized
+    assert figure.get_suptitle() == "toys"
+    assert figure.get_supxlabel() == "made of wood"
+    figure.canvas.draw()
+
+
+def test_one_target_gets_a_histogram(targets):
+    figure = dataset_figure(raw(targets[:, :1]), title="one")
+    found = panels(figure)
+    assert list(found) == ["distribution of the target", "spectrum of Σ_Y"]
+    assert sum(bar.get_height() for bar in found["distribution of the target"].patches) == 200
+    figure.canvas.draw()
+
+
+def test_of_many_rows_some_are_drawn():
+    figure = dataset_figure(raw(torch.randn(7000, 2)), title="many")
+    [points] = panels(figure)["targets, in their own units"].collections
+    assert len(points.get_offsets()) == 2334  # every third
+
+
+def test_wide_positive_ranges_get_log_axes():
+    targets = torch.logspace(0, 2, 50)[:, None] * torch.tensor([[1.0, -1.0]])
+    axes = panels(dataset_figure(raw(targets), title="log"))["targets, in their own units"]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(100, 24), (5, 5)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sample_images_with_their_targets(rows, shown, channels):
+    images = Images(rows, channels)
+    values = torch.arange(float(rows))[:, None] * torch.tensor([[1.0, 2.0]])
+    figure = dataset_figure(raw(values, images), title="pictures")
+    figure.canvas.draw()
+    [read] = images.read
+    assert len(read) == shown
+    assert (read[0], read[-1]) == (0, rows - 1)
+    top, _ = figure.subfigs
+    samples = [axes for axes in top.axes if axes.images]
+    assert len(samples) == shown
+    last = samples[-1]
+    assert last.get_title() == f"{rows - 1:.3g}, {2 * (rows - 1):.3g}"
+    # The darkest of the sheet is drawn as 0 and the lightest as 1.
+    assert samples[0].images[0].get_array().max() == 0
+    assert last.images[0].get_array().min() == pytest.approx(1)
+
+
+def test_constant_targets_can_be_drawn():
+    targets = torch.tensor([[1.0, 2.0], [1.0, 2.0]])
+    dataset_figure(raw(targets), title="still").canvas.draw()
+    dataset_figure(raw(targets[:, :1]), title="still").canvas.draw()
+
+
+def test_many_targets_can_be_drawn(generator):
+    targets = torch.randn(50, 30, generator=generator)
+    dataset_figure(raw(targets), title="many").canvas.draw()
