@@ -162,20 +162,6 @@ def test_version():
     assert run("--version").stdout == f"deepnrc {__version__}\n"
 
 
-def test_data_build_and_train_reacher(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path / "home"))
-    built = run("data", "build", "reacher", "--samples", 100, "--seed", 3)
-    assert built.exit_code == 0, built.output
-    assert "reacher: 100 pairs of 10 observations and 2 actions, Reacher-v5" in built.stdout
-    assert "reacher-samples100-seed3.safetensors" in built.stdout
-    trained = run("train", "reacher", "--samples", 100, "--epochs", 1, "--out", tmp_path / "run")
-    assert trained.exit_code == 0, trained.output
-    assert "reacher-samples100-seed0.safetensors" in trained.stdout  # built as it was missing
-    assert "epoch    1/1" in trained.stdout
-    assert "on the test data: MSE" in trained.stdout
-    assert (tmp_path / "run" / "reacher.png").exists()
-
-
 def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):
     path, name = folder
     leader, follower = pty.openpty()

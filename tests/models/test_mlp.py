@@ -3,6 +3,7 @@ import torch
 
 from deepnrc.errors import ArgumentError
 from deepnrc.models import MLP
+from deepnrc.models.mlp import ACTIVATIONS
 
 
 def generator(seed=0):
@@ -83,3 +84,50 @@ def test_a_generator_leaves_the_global_one_alone(init):
 def test_an_unknown_init_is_refused():
     with pytest.raises(ArgumentError, match="init must be 'he' or 'torch'; got 'xavier'"):
         MLP(2, 2, init="xavier")
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_normalisation_stands_between_weight_and_activation(norm):
+    model = MLP(5, 3, width=16, depth=3, norm=norm, generator=generator())
+    names = [name for name, _ in model.named_children()]
+    assert names == ["fc1", "norm1", "fc2", "norm2", "fc3"]
+    x = torch.randn(20, 5, generator=generator(1))
+    hidden = x
+    for weight in (model.fc1.weight, model.fc2.weight):
+        hidden = hidden @ weight.T
+        axis = 0 if norm == "batch" else 1
+        mean = hidden.mean(axis, keepdim=True)
+        variance = hidden.var(axis, correction=0, keepdim=True)
+        hidden = ((hidden - mean) / (variance + 1e-5).sqrt()).clamp(min=0)
+    torch.testing.assert_close(model(x), hidden @ model.fc3.weight.T)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_by_name(name):
+    model = MLP(5, 3, width=16, depth=3, activation=name, generator=generator())
+    x = torch.randn(20, 5, generator=generator(1))
+    function = ACTIVATIONS[name]
+    hidden = function(function(x @ model.fc1.weight.T) @ model.fc2.weight.T)
+    torch.testing.assert_close(model(x), hidden @ model.fc3.weight.T)
+    # Under the name torch has for it, where it has one.
+    known = getattr(torch.nn.functional, name, None) or getattr(torch, name, None)
+    if known is not None:
+        torch.testing.assert_close(function(x), known(x))
+
+
+def test_readout_reads_the_features():
+    model = MLP(5, 3, width=16, depth=4, bias=True, norm="layer", generator=generator())
+    x = torch.randn(20, 5, generator=generator(1))
+    assert model.readout is model.fc4
+    assert model.features(x).shape == (20, 16)
+    assert torch.equal(model.fc4(model.features(x)), model(x))
+    assert torch.equal(MLP(5, 3, depth=1).features(x), x)
+
+
+def test_unknown_norm_and_activation_are_refused():
+    with pytest.raises(ArgumentError, match="norm must be 'none', 'batch' or 'layer'; got 'bach'"):
+        MLP(2, 2, norm="bach")
+    with pytest.raises(ArgumentError, match=r"'gleu' is not known: did you mean 'gelu'\? known"):
+        MLP(2, 2, activation="gleu")
+    with pytest.raises(ArgumentError, match="activation 'zzz' is not known: known are celu, elu"):
+        MLP(2, 2, activation="zzz")

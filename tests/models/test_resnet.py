@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 
+from deepnrc.errors import ArgumentError
 from deepnrc.models import resnet18, resnet34
 from helpers import seeded
 
@@ -98,3 +99,41 @@ def test_convolutions_start_as_hes():
     with seeded():
         weight = resnet18(2).layer3[0].conv2.weight.detach()
     assert float(weight.std()) == pytest.approx((2.0 / (256 * 9)) ** 0.5, rel=0.01)
+
+
+def test_a_head_of_several_layers():
+    with seeded():
+        model = resnet18(3, head=(20, 10)).eval()
+        x = torch.randn(2, 3, 32, 32)
+    shapes = {k: tuple(v.shape) for k, v in model.state_dict().items() if k.startswith("fc.")}
+    assert shapes == {
+        "fc.0.weight": (20, 512), "fc.0.bias": (20,), "fc.2.weight": (10, 20), "fc.2.bias": (10,),
+        "fc.4.weight": (3, 10), "fc.4.bias": (3,),
+    }  # fmt: skip
+    assert model.readout is model.fc[4]
+    features = model.features(x)
+    assert features.shape == (2, 10)
+    assert bool((features >= 0).all())
+    assert torch.equal(model.readout(features), model(x))
+
+
+def test_readout_of_one_layer_reads_the_pooled_maps():
+    with seeded():
+        model = resnet18(3).eval()
+        x = torch.randn(2, 3, 32, 32)
+    assert model.readout is model.fc
+    assert model.features(x).shape == (2, 512)
+    assert torch.equal(model.fc(model.features(x)), model(x))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ({"target_dim": 0}, "target_dim"),
+        ({"channels": 0}, "channels"),
+        ({"head": [4, 0]}, r"head\[1\]"),
+    ],
+)
+def test_sizes_below_one_are_refused(sizes, name):
+    with pytest.raises(ArgumentError, match=f"{name} must be at least 1; got 0"):
+        resnet18(**{"target_dim": 2, **sizes})

@@ -1,10 +1,11 @@
-"""``deepnrc measure``: a model and data named on the command line, measured and judged."""
+"""``deepnrc measure``: a run, or a model and data by their names, measured and judged."""
 
 import json
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,21 +23,38 @@ class Rule(StrEnum):
     NRC1 = "nrc1"
 
 
+class Part(StrEnum):
+    """Parts of a run's data."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
 @command
 def measure(
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]", help="Folder of `deepnrc train`, in place of --model and --data."
+        ),
+    ] = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="PKG.MOD:NAME", help="A function that makes the model, or the model itself."
         ),
-    ],
+    ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="PKG.MOD:NAME",
             help="A function that makes the loader of (inputs, targets), or the loader itself.",
         ),
-    ],
+    ] = None,
+    epoch: Annotated[
+        int | None, typer.Option(min=0, help="Of RUN: one that was measured; the last if none.")
+    ] = None,
+    part: Annotated[Part, typer.Option(help="Of RUN's data.")] = Part.TRAIN,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Weights to load: .safetensors, or .pt/.pth holding tensors only."),
@@ -52,12 +70,19 @@ def measure(
         typer.Option(help="Signal dimension: a number, or 'targets' for the targets' own rank."),
     ] = None,
     center: Annotated[
-        bool, typer.Option(help="Whether NRC1 and NRC3 use centred features.")
-    ] = True,
+        bool | None, typer.Option(help="Whether NRC1 and NRC3 use centred features; yes if none.")
+    ] = None,
     intercept: Annotated[
-        bool, typer.Option(help="Whether the linear prediction has an intercept.")
-    ] = True,
+        bool | None,
+        typer.Option(help="Whether the linear prediction has an intercept; yes if none."),
+    ] = None,
     rule: Annotated[Rule, typer.Option(help="What a collapsed layer satisfies.")] = Rule.ALL,
+    noise_tol: Annotated[float, typer.Option(help="NRC1 at most this.")] = 0.1,
+    cka_tol: Annotated[float, typer.Option(help="NRC2 at least this.")] = 0.8,
+    alignment_tol: Annotated[float, typer.Option(help="NRC3 at least this.")] = 0.8,
+    error_factor: Annotated[
+        float, typer.Option(help="NRC4 at most this times the model's error.")
+    ] = 1.5,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole record as JSON.")
     ] = False,
@@ -69,7 +94,9 @@ def measure(
 ) -> None:
     """Measure Deep NRC at every layer of a model and say which layers are collapsed.
 
-    The names are imported as Python does from this folder: only name code you trust.
+    The model is that of a run's folder, measured as it was along the way but for the options
+    given; or one that Python can import. Names are imported as Python does from this folder: only
+    name code you trust.
     """
     if as_json and as_csv:
         raise ArgumentError("--json and --csv exclude each other: pass one of them")
@@ -77,19 +104,48 @@ def measure(
     from deepnrc.cli.checkpoint import load_weights  # noqa: PLC0415
     from deepnrc.cli.factory import loader_named, model_named  # noqa: PLC0415
 
-    network = model_named(model)
-    if checkpoint is not None:
-        load_weights(network, checkpoint)
+    defaults: dict[str, Any] = {}
+    if run is not None:
+        if model is not None or data is not None or checkpoint is not None:
+            raise ArgumentError(
+                "RUN brings its own model, data and checkpoints: leave out --model, --data and "
+                "--checkpoint, or RUN"
+            )
+        from deepnrc.training.opened import open_run  # noqa: PLC0415
+
+        opened = open_run(run, epoch)
+        network, defaults = opened.model, opened.config.measure.options()
+        loader: Iterable[Any] = opened.loader(part.value)
+    elif model is None or data is None:
+        typer.echo("give the folder of a run, or both --model and --data", err=True)
+        raise typer.Exit(2)
+    elif epoch is not None:
+        raise ArgumentError("--epoch goes with the folder of a run: pass that, or --checkpoint")
+    else:
+        network, loader = model_named(model), loader_named(data)
+        if checkpoint is not None:
+            load_weights(network, checkpoint)
+    options: dict[str, Any] = {
+        "layers": layers or None,
+        "signal_rank": (int(signal_rank) if signal_rank and signal_rank.isdigit() else signal_rank),
+        "center": center,
+        "intercept": intercept,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
     measurement = deepnrc.measure(
         network,
-        loader_named(data),
-        layers=layers or None,
+        loader,
         reduce=int(reduce) if reduce.lstrip("-").isdigit() else reduce,
-        signal_rank=int(signal_rank) if signal_rank and signal_rank.isdigit() else signal_rank,
-        center=center,
-        intercept=intercept,
+        **{**defaults, **given},
     )
-    diagnosis = deepnrc.diagnose(measurement, rule=rule.value)
+    diagnosis = deepnrc.diagnose(
+        measurement,
+        rule=rule.value,
+        noise_tol=noise_tol,
+        cka_tol=cka_tol,
+        alignment_tol=alignment_tol,
+        error_factor=error_factor,
+    )
     if save is not None:
         measurement.save(save)
     if figure is not None:

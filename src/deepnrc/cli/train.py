@@ -1,64 +1,98 @@
-"""``deepnrc train``: a paper's network on its data, measured when trained."""
+"""``deepnrc train``: an experiment by name or file, trained, measured and judged."""
 
 import sys
-from enum import StrEnum
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deepnrc.cli.failures import command
 from deepnrc.cli.show import show_diagnosis, show_measurement
 
+if TYPE_CHECKING:
+    from deepnrc.monitor import MonitorRecord
+
 __all__ = ["train"]
-
-
-class Experiment(StrEnum):
-    """Named experiments."""
-
-    REACHER = "reacher"
 
 
 @command
 def train(
-    experiment: Annotated[Experiment, typer.Argument(help="Which experiment.")],
-    out: Annotated[Path | None, typer.Option(help="Folder; runs/NAME by default.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the paper's.")] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(min=0.0, help="Other than the paper's.")
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="A named experiment, such as hopper or synthetic, or a file that ends in .toml.",
+        ),
+    ],
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Such as training.weight_decay=1e-3; repeatable."
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=2, help="Size of the built data set.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if none.")] = None,
 ) -> None:
-    """Train the paper's network (8 × 512 on Reacher), measure and judge it; builds missing data."""
-    from deepnrc.data.imitation import (  # noqa: PLC0415
-        build_reacher,
-        load_reacher,
-        reacher_path,
-        save_reacher,
-    )
-    from deepnrc.experiments.reacher import run_reacher  # noqa: PLC0415
+    """Train an experiment and measure Deep NRC along the way; goes on where it was stopped.
 
-    if not reacher_path(samples=samples).exists():
-        print(f"Written: {save_reacher(build_reacher(samples))}")
-    run = run_reacher(
-        out or Path("runs") / experiment.value,
-        data=load_reacher(samples=samples),
-        epochs=epochs,
-        weight_decay=weight_decay,
-        seed=seed,
-        report=_report,
-    )
-    show_measurement(run.measurement, title="=== on the training data ===")
-    test = run.test_measurement
-    print(f"on the test data: MSE {test.model_mse:.3g}, R² {test.model_r2:.3f}\n")
-    show_diagnosis(run.diagnosis)
-    print(f"\nWritten: {', '.join(map(str, run.files))}")
+    Everything goes to the run's folder: configuration, log, measurements, weights. The same
+    command on the same folder takes an unfinished run up again.
+    """
+    from deepnrc.diagnosis import diagnose  # noqa: PLC0415  - torch takes a second
+    from deepnrc.experiments.named import find_experiment  # noqa: PLC0415
+    from deepnrc.training.run import RunEvents, run_experiment  # noqa: PLC0415
 
-
-def _report(epoch: int, epochs: int, loss: float) -> None:
-    live = sys.stdout.isatty()
-    if epoch % max(1, epochs // (200 if live else 10)) and epoch != epochs:
+    config = find_experiment(experiment, values or ())
+    folder = out or Path("runs") / config.name
+    shown = _Shown(config.training.epochs)
+    run = run_experiment(config, folder, events=RunEvents(print, shown.epoch, shown.record))
+    if not run.trained_epochs:
+        print(f"'{folder}' is finished: nothing was left to train")
+    measurement = run.measurements.get("train")
+    if measurement is None:
+        print(f"Written: {folder} (the last epoch is none of those that are measured)")
         return
-    line = f"epoch {epoch:>4}/{epochs}  loss {loss:.3e}"
-    print(f"\r{line}" if live else line, end="" if live and epoch < epochs else "\n", flush=True)
+    diagnosis = diagnose(measurement)
+    show_measurement(measurement, title="=== on the training data ===")
+    if "test" in run.measurements:
+        test = run.measurements["test"]
+        print(f"on the test data: MSE {test.model_mse:.3g}, R² {test.model_r2:.3f}")
+    print()
+    show_diagnosis(diagnosis)
+    from deepnrc.report.figures import layer_figure, save_figure  # noqa: PLC0415
+
+    (folder / "figures").mkdir(exist_ok=True)
+    figure = layer_figure({config.name: (measurement, diagnosis)}, note=run.description)
+    files = save_figure(figure, folder / "figures" / "layers")
+    print(f"\nWritten: {folder}, with {', '.join(str(f.relative_to(folder)) for f in files)}")
+
+
+class _Shown:
+    """Progress: a line that is written over on a terminal, ten lines in a pipe."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs, self._live = epochs, sys.stdout.isatty()
+        self._collapse = ""
+        self._first = 0
+        self._start = time.monotonic()
+
+    def record(self, record: "MonitorRecord") -> None:
+        last = record.measurement[-1]
+        self._collapse = f"  NRC1 of {last.name} {last.noise_component:.2g}"
+
+    def epoch(self, entry: Mapping[str, Any]) -> None:
+        epoch = entry["epoch"]
+        self._first = self._first or epoch
+        if epoch % max(1, self._epochs // (200 if self._live else 10)) and epoch != self._epochs:
+            return
+        line = (
+            f"epoch {epoch:>4}/{self._epochs}  loss {entry['train_loss']:.3e}  "
+            f"test {entry['test_loss']:.3e}{self._collapse}"
+        )
+        if self._live:
+            done = epoch - self._first + 1
+            left = (time.monotonic() - self._start) / done * (self._epochs - epoch)
+            line = f"\r{line}  {int(left) // 60}:{int(left) % 60:02d} left\x1b[K"
+        ends = not self._live or epoch == self._epochs
+        print(line, end="\n" if ends else "", flush=True)

@@ -13,12 +13,13 @@ from deepnrc.measure import measure
 from deepnrc.measurement import Measurement
 from deepnrc.models.mlp import MLP
 from deepnrc.report.figures import layer_figure, save_figure
-from deepnrc.training.loop import Settings, train
+from deepnrc.training.config import TrainingConfig
+from deepnrc.training.loop import train
 
 __all__ = ["DemoRun", "run_demo"]
 
-WITH_DECAY = Settings(epochs=150, lr=0.05, weight_decay=5e-3)
-WITHOUT_DECAY = Settings(epochs=150, lr=0.05, weight_decay=0.0)
+WITH_DECAY = TrainingConfig(epochs=150, lr=0.05, weight_decay=5e-3)
+WITHOUT_DECAY = TrainingConfig(epochs=150, lr=0.05, weight_decay=0.0)
 _WIDTH, _DEPTH, _SAMPLES = 64, 8, 2000
 
 
@@ -86,7 +87,7 @@ def run_demo(
 
 
 def _run(
-    title: str, data: SyntheticData, settings: Settings, seed: int, report: Report | None
+    title: str, data: SyntheticData, config: TrainingConfig, seed: int, report: Report | None
 ) -> DemoRun:
     generator = torch.Generator().manual_seed(seed)
     model = MLP(
@@ -99,10 +100,10 @@ def _run(
     loader = [(data.inputs, data.targets)]
 
     def on_epoch(epoch: int, loss: float) -> None:
-        if report is not None and (epoch % 5 == 0 or epoch == settings.epochs):
+        if report is not None and (epoch % 5 == 0 or epoch == config.epochs):
             now = measure(model, loader, layers=f"fc{_DEPTH}", signal_rank=2, progress=False)
-            report(title, epoch, settings.epochs, loss, now[-1].noise_component)
+            report(title, epoch, config.epochs, loss, now[-1].noise_component)
 
-    train(model, data.inputs, data.targets, settings, seed=seed, on_epoch=on_epoch)
+    train(model, data.inputs, data.targets, config, seed=seed, on_epoch=on_epoch)
     measurement = measure(model, loader, signal_rank="targets", progress=False)
     return DemoRun(title, measurement, diagnose(measurement))

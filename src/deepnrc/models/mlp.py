@@ -1,18 +1,47 @@
-"""The papers' multi-layer perceptron: weight layers fc1 … fcL with ReLU between them."""
+"""The papers' multi-layer perceptron: weight layers fc1 … fcL with an activation between them."""
 
+import difflib
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from deepnrc.errors import ArgumentError
 
-__all__ = ["MLP"]
+__all__ = ["ACTIVATIONS", "MLP", "NORMS"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "celu": nn.functional.celu,
+    "elu": nn.functional.elu,
+    "gelu": nn.functional.gelu,
+    "hardswish": nn.functional.hardswish,
+    "hardtanh": nn.functional.hardtanh,
+    "identity": lambda x: x,
+    "leaky_relu": nn.functional.leaky_relu,
+    "mish": nn.functional.mish,
+    "relu": torch.relu,
+    "relu6": nn.functional.relu6,
+    "selu": nn.functional.selu,
+    "sigmoid": torch.sigmoid,
+    "silu": nn.functional.silu,
+    "sin": torch.sin,
+    "softplus": nn.functional.softplus,
+    "softsign": nn.functional.softsign,
+    "square": torch.square,
+    "tanh": torch.tanh,
+}
+"""Elementwise activations by name, as torch.nn.functional has them with default parameters."""
+
+NORMS = ("none", "batch", "layer")
+"""What may stand between a weight layer and its activation."""
 
 
 class MLP(nn.Module):
-    """Fully connected ReLU network; `depth` counts weight layers, as the papers do.
+    """Fully connected network; `depth` counts weight layers, as the papers do.
+
+    Each hidden layer is weight, normalisation, activation; the last is a weight alone.
 
     Args:
         input_dim: d.
@@ -20,6 +49,8 @@ class MLP(nn.Module):
         width: Of the hidden layers.
         depth: Weight layers, at least 1; ``depth=8`` has seven hidden layers.
         bias: Whether layers have biases; the papers' have none.
+        activation: One of `ACTIVATIONS`.
+        norm: ``"none"``, ``"batch"`` (batch normalisation) or ``"layer"`` (layer normalisation).
         init: ``"he"`` draws normal weights of variance 2/fan_in (He et al. 2015), with which deep
             networks without biases start to learn at once; ``"torch"`` is PyTorch's default,
             uniform with a sixth of that variance: slower to start, stable at larger learning
@@ -27,7 +58,7 @@ class MLP(nn.Module):
         generator: Source of the initial weights; None takes torch's global one.
 
     Raises:
-        ArgumentError: A size is below 1, or an unknown ``init``.
+        ArgumentError: A size is below 1, or an unknown ``activation``, ``norm`` or ``init``.
 
     Example:
         >>> [name for name, _ in MLP(3, 2, width=4, depth=3).named_children()]
@@ -42,6 +73,8 @@ class MLP(nn.Module):
         width: int = 256,
         depth: int = 8,
         bias: bool = False,
+        activation: str = "relu",
+        norm: str = "none",
         init: str = "he",
         generator: torch.Generator | None = None,
     ) -> None:
@@ -51,9 +84,19 @@ class MLP(nn.Module):
                 raise ArgumentError(f"{name} must be at least 1; got {size}")
         if init not in ("he", "torch"):
             raise ArgumentError(f"init must be 'he' or 'torch'; got {init!r}")
+        if norm not in NORMS:
+            raise ArgumentError(f"norm must be 'none', 'batch' or 'layer'; got {norm!r}")
+        if activation not in ACTIVATIONS:
+            near = difflib.get_close_matches(activation, ACTIVATIONS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ArgumentError(
+                f"activation {activation!r} is not known: {hint}known are {', '.join(ACTIVATIONS)}"
+            )
         super().__init__()
         dims = [input_dim, *[width] * (depth - 1), target_dim]
         self.depth = depth
+        self.activation = activation
+        self.norm = norm
         for number, (fan_in, fan_out) in enumerate(itertools.pairwise(dims), start=1):
             # Without the default draw, which would move torch's global generator.
             layer = nn.utils.skip_init(  # type: ignore[no-untyped-call]  # torch leaves it so
@@ -66,11 +109,28 @@ class MLP(nn.Module):
             if bias:
                 nn.init.zeros_(layer.bias)
             self.add_module(f"fc{number}", layer)
+            if norm != "none" and number < depth:
+                kind = nn.BatchNorm1d if norm == "batch" else nn.LayerNorm
+                self.add_module(f"norm{number}", kind(fan_out))
+
+    @property
+    def readout(self) -> nn.Linear:
+        """The last weight layer."""
+        last = self.get_submodule(f"fc{self.depth}")
+        assert isinstance(last, nn.Linear)
+        return last
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """What the last weight layer reads, N × width, of inputs N × d."""
+        activation = ACTIVATIONS[self.activation]
+        *hidden, _ = self.children()
+        for layer in hidden:
+            inputs = layer(inputs)
+            if not isinstance(layer, nn.Linear) or self.norm == "none":
+                inputs = activation(inputs)
+        return inputs
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions, N × t, of inputs N × d."""
-        *hidden, last = self.children()
-        for layer in hidden:
-            inputs = torch.relu(layer(inputs))
-        predictions: Tensor = last(inputs)
+        predictions: Tensor = self.readout(self.features(inputs))
         return predictions

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from deepnrc.errors import ArgumentError
+
 __all__ = ["ResNet", "resnet18", "resnet34"]
 
 
@@ -36,15 +38,32 @@ class _BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual network of basic blocks with a linear head.
+    """Residual network of basic blocks with a head of one or more linear layers.
 
     Args:
         blocks: Blocks in each of the four stages.
         target_dim: t.
         channels: Of the input images.
+        head: Widths of the head's hidden layers, ReLU after each; empty for one linear layer,
+            ``fc``. With hidden layers the head's weights are ``fc.0``, ``fc.2``, ….
+
+    Raises:
+        ArgumentError: ``target_dim``, ``channels`` or a width of ``head`` is below 1.
     """
 
-    def __init__(self, blocks: Sequence[int], target_dim: int, *, channels: int = 3) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[int],
+        target_dim: int,
+        *,
+        channels: int = 3,
+        head: Sequence[int] = (),
+    ) -> None:
+        sizes = {"target_dim": target_dim, "channels": channels}
+        sizes |= {f"head[{i}]": width for i, width in enumerate(head)}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ArgumentError(f"{name} must be at least 1; got {size}")
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -58,25 +77,46 @@ class ResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*units))
             width = out
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(width, target_dim)
+        layers: list[nn.Module] = []
+        for hidden in head:
+            layers += [nn.Linear(width, hidden), nn.ReLU()]
+            width = hidden
+        self.fc: nn.Module = nn.Linear(width, target_dim)
+        if layers:
+            self.fc = nn.Sequential(*layers, self.fc)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Predictions, N × t, of images N × channels × height × width."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+    @property
+    def readout(self) -> nn.Linear:
+        """The last weight layer."""
+        last = self.fc[-1] if isinstance(self.fc, nn.Sequential) else self.fc
+        assert isinstance(last, nn.Linear)
+        return last
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last weight layer reads, N × width, of images N × channels × height × width."""
+        x: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         for name in ("layer1", "layer2", "layer3", "layer4"):
             x = getattr(self, name)(x)
-        predictions: Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
+        x = torch.flatten(self.avgpool(x), 1)
+        if isinstance(self.fc, nn.Sequential):
+            for layer in list(self.fc)[:-1]:
+                x = layer(x)
+        return x
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Predictions, N × t, of images N × channels × height × width."""
+        predictions: Tensor = self.readout(self.features(images))
         return predictions
 
 
-def resnet18(target_dim: int, *, channels: int = 3) -> ResNet:
-    """ResNet-18 with a linear head of t outputs."""
-    return ResNet((2, 2, 2, 2), target_dim, channels=channels)
+def resnet18(target_dim: int, *, channels: int = 3, head: Sequence[int] = ()) -> ResNet:
+    """ResNet-18 with a head of t outputs; arguments as in `ResNet`."""
+    return ResNet((2, 2, 2, 2), target_dim, channels=channels, head=head)
 
 
-def resnet34(target_dim: int, *, channels: int = 3) -> ResNet:
-    """ResNet-34 with a linear head of t outputs."""
-    return ResNet((3, 4, 6, 3), target_dim, channels=channels)
+def resnet34(target_dim: int, *, channels: int = 3, head: Sequence[int] = ()) -> ResNet:
+    """ResNet-34 with a head of t outputs; arguments as in `ResNet`."""
+    return ResNet((3, 4, 6, 3), target_dim, channels=channels, head=head)

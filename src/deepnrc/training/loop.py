@@ -1,57 +1,30 @@
-"""SGD on data held in memory: momentum, weight decay, ×0.1 at a third and two thirds."""
+"""Training on data held in memory, without files: what the demo and small scripts need."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.errors import DeepNRCError
+from deepnrc.training.config import TrainingConfig
+from deepnrc.training.feed import TensorFeed
+from deepnrc.training.objective import make_objective
+from deepnrc.training.optimizer import learning_rate, make_optimizer
+from deepnrc.training.state import TrainingState, train_epoch
 
-__all__ = ["Settings", "train"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Hyperparameters of `train`.
-
-    Attributes:
-        epochs: Passes over the data.
-        lr: Learning rate before the schedule cuts it.
-        weight_decay: The optimiser's, on every parameter.
-        momentum: Of SGD.
-        batch_size: Samples a step.
-        milestones: Shares of the epochs at which the learning rate is multiplied by 0.1.
-    """
-
-    epochs: int
-    lr: float
-    weight_decay: float
-    momentum: float = 0.9
-    batch_size: int = 128
-    milestones: tuple[float, ...] = (1 / 3, 2 / 3)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not self.lr > 0.0:
-            raise ArgumentError(f"lr must be above 0; got {self.lr}")
-        for name in ("weight_decay", "momentum"):
-            if not getattr(self, name) >= 0.0:
-                raise ArgumentError(f"{name} must be at least 0; got {getattr(self, name)}")
+__all__ = ["check_loss", "train"]
 
 
 def train(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    settings: Settings,
+    config: TrainingConfig,
     *,
     seed: int = 0,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> list[float]:
-    """Minimise the mean squared error with SGD; the model is changed in place.
+    """Minimise the mean squared error; the model is changed in place.
 
     Batches are slices of a permutation drawn anew each epoch from ``seed``; the global generator
     is not touched.
@@ -60,7 +33,7 @@ def train(
         model: N × d → N × t.
         inputs: N × d, on the model's device.
         targets: N × t.
-        settings: Hyperparameters.
+        config: Hyperparameters; its ``device`` is not looked at.
         seed: Of the order of the samples.
         on_epoch: Called after each epoch with its number from 1 and its mean training loss.
 
@@ -70,34 +43,35 @@ def train(
     Raises:
         DeepNRCError: The loss is no longer finite.
     """
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True,  # one kernel for all parameters
-    )
-    milestones = [max(1, round(share * settings.epochs)) for share in settings.milestones]
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
     generator = torch.Generator().manual_seed(seed)
-    samples, losses = len(inputs), []
-    for epoch in range(1, settings.epochs + 1):
-        order = torch.randperm(samples, generator=generator).to(inputs.device)
-        total = torch.zeros((), device=inputs.device)
-        for start in range(0, samples, settings.batch_size):
-            batch = order[start : start + settings.batch_size]
-            loss = nn.functional.mse_loss(model(inputs[batch]), targets[batch])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-            optimizer.step()
-            total += loss.detach() * len(batch)
-        schedule.step()
-        losses.append(float(total) / samples)
-        if not losses[-1] < float("inf"):
-            raise DeepNRCError(
-                f"the training loss is {losses[-1]} after epoch {epoch}: lower the learning rate "
-                f"(it is {settings.lr:g})"
-            )
+    state = TrainingState(model, make_optimizer(model, config), generator)
+    feed = TensorFeed(inputs, targets)
+    objective = make_objective(config, model, inputs.device)
+    losses = []
+    for epoch in range(1, config.epochs + 1):
+        result = train_epoch(
+            state,
+            feed,
+            objective,
+            batch_size=config.batch_size,
+            lr=learning_rate(config, epoch),
+            clip_norm=config.clip_norm,
+        )
+        losses.append(result.loss)
+        check_loss(result.objective, epoch, config)
         if on_epoch is not None:
-            on_epoch(epoch, losses[-1])
+            on_epoch(epoch, result.loss)
     return losses
+
+
+def check_loss(loss: float, epoch: int, config: TrainingConfig) -> None:
+    """Refuse a loss that is not finite.
+
+    Raises:
+        DeepNRCError: It is not; the message says what to do.
+    """
+    if not loss < float("inf"):
+        raise DeepNRCError(
+            f"the training loss is {loss} after epoch {epoch}: lower the learning rate "
+            f"(training.lr is {config.lr:g}) or clip the gradients (training.clip_norm)"
+        )
