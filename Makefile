@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 # The paper's Reacher network on data built here, a few minutes.
 reacher: $(VENV)/installed
 	$(PIP) -e '.[imitation]'
-	$(BIN)/deepnrc data build reacher --samples 1000
+	$(BIN)/deepnrc data build reacher
 	$(BIN)/deepnrc train reacher
 
 # Everything a change must pass, the same here and in CI.
@@ -30,6 +30,7 @@ test-slow: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

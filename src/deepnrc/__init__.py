@@ -1,12 +1,13 @@
 """deepnrc: measure Deep Neural Regression Collapse at every layer of any regression network."""
 
-from deepnrc import data, errors, models
+from deepnrc import data, errors, models, theory
 from deepnrc._version import __version__
 from deepnrc.collect import Collection, collect
 from deepnrc.diagnosis import Diagnosis, diagnose
 from deepnrc.measure import evaluate, measure
 from deepnrc.measurement import LayerMeasurement, Measurement, load
 from deepnrc.moments import Moments
+from deepnrc.monitor import Monitor
 
 __all__ = [
     "Collection",
@@ -14,6 +15,7 @@ __all__ = [
     "LayerMeasurement",
     "Measurement",
     "Moments",
+    "Monitor",
     "__version__",
     "collect",
     "data",
@@ -23,4 +25,5 @@ __all__ = [
     "load",
     "measure",
     "models",
+    "theory",
 ]
