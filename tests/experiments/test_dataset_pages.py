@@ -3,7 +3,7 @@ from PIL import Image
 
 from deepnrc.data import dataset_names
 from deepnrc.errors import FileError
-from deepnrc.experiments.dataset_pages import write_index, write_page
+from deepnrc.experiments.dataset_pages import write_bare_page, write_index, write_page
 
 
 def test_a_page_with_its_picture(tmp_path):
@@ -37,3 +37,14 @@ def test_a_set_that_is_not_here(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path))
     with pytest.raises(FileError, match="'sgemm' is not here"):
         write_page("sgemm", tmp_path)
+
+
+def test_a_page_without_the_files_says_how_to_get_the_picture(tmp_path):
+    page, index = write_bare_page("sgemm", tmp_path)
+    text = page.read_text()
+    assert text.startswith("# sgemm\n\n```text\nsgemm: Run times of a GPU matrix multiplication")
+    assert (
+        "`deepnrc data page sgemm --path FILES --out docs/datasets`\nwrites it with both." in text
+    )
+    assert "![" not in text
+    assert "| [sgemm](sgemm.md) |" in index.read_text()

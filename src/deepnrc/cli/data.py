@@ -163,10 +163,16 @@ def page(
     samples: Samples = None,
     seed: Seed = 0,
     option: Options = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Only what is known without the files: no picture.")
+    ] = False,
 ) -> None:
     """Write the set's page of the docs, with its picture."""
-    from deepnrc.experiments.dataset_pages import write_page  # noqa: PLC0415
+    from deepnrc.experiments.dataset_pages import write_bare_page, write_page  # noqa: PLC0415
 
+    if bare:
+        print(f"Written: {', '.join(map(str, write_bare_page(name, out)))}")
+        return
     files = write_page(name, out, path, samples=samples, seed=seed, **_parsed(option))
     print(f"Written: {', '.join(map(str, files))}")
 

@@ -14,7 +14,7 @@ from deepnrc.report.data_figures import dataset_figure
 from deepnrc.report.data_text import facts_text, source_text
 from deepnrc.report.figures import save_figure
 
-__all__ = ["write_index", "write_page"]
+__all__ = ["write_bare_page", "write_index", "write_page"]
 
 
 def write_page(
@@ -51,6 +51,31 @@ def write_page(
     figure = dataset_figure(raw, title=name, note=str(raw.provenance["made_from"]))
     pictures = save_figure(figure, out / "images" / name, kinds=("png",))
     return page, *pictures, write_index(out)
+
+
+def write_bare_page(name: str, out: Path) -> tuple[Path, ...]:
+    """Write ``NAME.md`` without a picture, for a set whose files are not on this machine.
+
+    Returns:
+        The files written, as by `write_page`.
+    """
+    text = "\n".join(
+        [
+            f"# {name}",
+            "",
+            "```text",
+            source_text(find_source(name)),
+            "```",
+            "",
+            "No picture and no numbers here: the files were not on the machine that wrote this",
+            f"page. Where they are, `deepnrc data page {name} --path FILES --out docs/datasets`",
+            "writes it with both.",
+            "",
+        ]
+    )
+    page = out / f"{name}.md"
+    write_atomically(page, text.encode())
+    return page, write_index(out)
 
 
 def write_index(out: Path) -> Path:
