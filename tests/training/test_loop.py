@@ -6,7 +6,7 @@ import torch
 from deepnrc.errors import DeepNRCError
 from deepnrc.models import MLP
 from deepnrc.training.config import TrainingConfig
-from deepnrc.training.loop import train
+from deepnrc.training.loop import check_loss, train
 
 
 def _data(samples=40):
@@ -86,3 +86,12 @@ def test_divergence_is_an_error_that_says_what_to_do():
     message = r"loss is (inf|nan) after epoch \d+: lower the learning rate \(training.lr is 10000\)"
     with pytest.raises(DeepNRCError, match=message):
         train(_linear(), inputs, targets, TrainingConfig(epochs=50, lr=1e4))
+
+
+def test_a_gradient_that_is_not_finite_is_told_as_such():
+    """A loss on its way to infinity may still be finite; the log holds finite numbers only."""
+    config = TrainingConfig(epochs=1, lr=0.5)
+    with pytest.raises(DeepNRCError, match=r"^the gradient norm is inf after epoch 3: lower the"):
+        check_loss(float("inf"), 3, config, what="gradient norm")
+    with pytest.raises(DeepNRCError, match=r"^the test loss is nan after epoch 3: lower the"):
+        check_loss(float("nan"), 3, config, what="test loss")

@@ -148,6 +148,22 @@ def penalties(
 
 @app.command()
 @command
+def run(
+    folder: Annotated[Path, typer.Argument(help="Of a run that `deepnrc train` wrote.")],
+    epoch: Annotated[int | None, typer.Option(help="One that was measured; the last.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A trained run's last layer beside the optimum for its targets and penalties."""
+    from deepnrc.experiments.run_theory import run_theory  # noqa: PLC0415
+    from deepnrc.report.theory_text import run_theory_text  # noqa: PLC0415
+    from deepnrc.training.opened import open_run  # noqa: PLC0415
+
+    found = run_theory(open_run(folder, epoch))
+    print(_as_json(found) if as_json else run_theory_text(found))
+
+
+@app.command()
+@command
 def figures(
     out: Annotated[Path, typer.Option(help="Folder for the PNG files.")] = Path(),
 ) -> None:

@@ -9,6 +9,7 @@ from deepnrc.report.text import Table
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from deepnrc.experiments.run_theory import RunTheory
     from deepnrc.theory import (
         Convention,
         DeepUFMOptimum,
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
         UFMPenalties,
     )
 
-__all__ = ["deep_ufm_text", "penalties_text", "preprocessing_text", "ufm_text"]
+__all__ = [
+    "deep_ufm_text",
+    "penalties_text",
+    "preprocessing_text",
+    "run_theory_text",
+    "ufm_text",
+]
 
 _MOST_COLUMNS = 6  # one a target; with more the table is too wide, and JSON has them
 
@@ -180,3 +187,44 @@ def _matrix(matrix: "Tensor", *, digits: int = 6) -> list[str]:
     ]
     width = max(len(cell) for row in cells for cell in row)
     return ["  " + "  ".join(cell.rjust(width) for cell in row) for row in cells]
+
+
+def run_theory_text(found: "RunTheory") -> str:
+    """A run beside theory: slacks, Gram error, effective c."""
+    gap, best = found.gap, found.gap.optimum
+    undefined = gap.undefined
+    shape = "‖WWᵀ − G*‖/‖G*‖; 0 = the theory's W up to rotation"
+    lines = [
+        f"{found.layer} at epoch {found.epoch} beside the unconstrained feature model, "
+        f"λ_H = {_short(found.lambda_h)}, λ_W = {_short(found.lambda_w)}, c = {_short(best.c)}: "
+        f"{best.regime.value}",
+        *([found.implied] if found.implied else []),
+        *(
+            []
+            if found.bias
+            else ["the layer has no bias: of the targets' second moment, not their covariance"]
+        ),
+        "",
+        *_aligned(
+            ("loss", _long(gap.loss), "the run's, with its penalties"),
+            ("loss L*", _long(best.loss), "the theory's"),
+            ("feature slack", _long(gap.feature_slack), "what better features would gain"),
+            ("head slack", _long(gap.head_slack), "what a better W would gain"),
+            (
+                "Gram error",
+                _long(gap.relative_gram_error),
+                undefined.get("relative_gram_error", shape),
+            ),
+            (
+                "effective c",
+                _long(gap.effective_c),
+                undefined.get("effective_c", "whose optimum has this shape of WWᵀ"),
+            ),
+            (
+                "error c",
+                _long(gap.error_c),
+                undefined.get("error_c", "whose optimum has this training error"),
+            ),
+        ),
+    ]
+    return "\n".join(lines)

@@ -64,14 +64,16 @@ def train(
     return losses
 
 
-def check_loss(loss: float, epoch: int, config: TrainingConfig) -> None:
-    """Refuse a loss that is not finite.
+def check_loss(
+    loss: float, epoch: int, config: TrainingConfig, *, what: str = "training loss"
+) -> None:
+    """Refuse a loss, or what else tells divergence, that is not finite.
 
     Raises:
         DeepNRCError: It is not; the message says what to do.
     """
     if not loss < float("inf"):
         raise DeepNRCError(
-            f"the training loss is {loss} after epoch {epoch}: lower the learning rate "
+            f"the {what} is {loss} after epoch {epoch}: lower the learning rate "
             f"(training.lr is {config.lr:g}) or clip the gradients (training.clip_norm)"
         )

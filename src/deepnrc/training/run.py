@@ -191,6 +191,10 @@ class _Run:
         )
         check_loss(result.objective, epoch, training)
         test, rows = squared_error(self.state.model, in_batches(self.feeds["test"], training))
+        test_loss = float(test.mean()) / rows
+        # A loss on its way to infinity may still be finite where its gradient is not.
+        check_loss(result.gradient_norm, epoch, training, what="gradient norm")
+        check_loss(test_loss, epoch, training, what="test loss")
         entry = {
             "epoch": epoch,
             "lr": lr,
@@ -198,7 +202,7 @@ class _Run:
             "train_loss": result.loss,
             "train_r2": _r2(result.squared_error / result.samples, self.variances["train"]),
             "gradient_norm": result.gradient_norm,
-            "test_loss": float(test.mean()) / rows,
+            "test_loss": test_loss,
             "test_r2": _r2(test / rows, self.variances["test"]),
         }
         log.append(entry)

@@ -1,0 +1,108 @@
+"""A trained run's last layer beside the optimum that theory gives for its targets and penalties."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deepnrc.collect import LayerCollection, collect
+from deepnrc.errors import DataError
+from deepnrc.theory import Convention, TheoryGap, theory_gap
+from deepnrc.training.opened import OpenedRun
+
+__all__ = ["RunTheory", "run_theory"]
+
+
+@dataclass(frozen=True)
+class RunTheory:
+    """A run's last layer against the unconstrained feature model.
+
+    Attributes:
+        epoch: Whose weights.
+        layer: Name of the last layer.
+        lambda_h: λ_H; with ``implied`` the one that balance gives.
+        lambda_w: λ_W.
+        implied: Why λ_H is not a setting of the run; empty where it is.
+        bias: Whether the last layer has a bias; without one the theory is of the targets' second
+            moment in place of their covariance.
+        gap: The comparison.
+    """
+
+    epoch: int
+    layer: str
+    lambda_h: float
+    lambda_w: float
+    implied: str
+    bias: bool
+    gap: TheoryGap
+
+
+def run_theory(run: OpenedRun) -> RunTheory:
+    """Hold a run's last layer, on its training data, against theory.
+
+    With explicit penalties (``training.ufm_lambda_h`` and ``ufm_lambda_w``) these are the theory's
+    own. With weight decay λ_W = t·decay/2, and no penalty acts on the features themselves: the λ_H
+    taken is the one at which features and weight balance, λ_H‖H‖²/N = λ_W‖W‖², as they must at an
+    optimum, so that only the shape of W and the split of the loss are tested, not the size of W.
+
+    Raises:
+        ArgumentError: The run's weight decay has no equivalent in the theory (AdamW).
+        DataError: Neither decay nor penalties, or no layer that gives the targets.
+
+    References:
+        [A24] section 4; `deepnrc.theory.Convention` for the units.
+    """
+    collection = collect(run.model, run.loader("train"), progress=False)
+    targets = collection.targets
+    last = _last_layer(collection.layers, targets.target_dim)
+    assert last.moments is not None
+    mean = last.moments.feature_mean
+    covariance = last.moments.feature_covariance
+    energy = float(covariance.diagonal().sum() + mean.square().sum())
+    bias = run.model.get_submodule(last.name).bias is not None
+    lambda_h, lambda_w, implied = _penalties(run, last.weight, energy, targets.target_dim)
+    if collection.squared_error is None:
+        raise DataError(f"the run's error is not known: {collection.squared_error_reason}")
+    offset = targets.target_mean
+    moment = targets.target_covariance + (0 if bias else torch.outer(offset, offset))
+    gap = theory_gap(
+        last.weight,
+        moment,
+        mse=collection.squared_error / targets.count,
+        feature_energy=energy,
+        lambda_h=lambda_h,
+        lambda_w=lambda_w,
+    )
+    return RunTheory(run.epoch, last.name, lambda_h, lambda_w, implied, bias, gap)
+
+
+def _last_layer(layers: tuple[LayerCollection, ...], target_dim: int) -> LayerCollection:
+    seen = [layer for layer in layers if layer.moments is not None]
+    if not seen or len(seen[-1].weight) != target_dim:
+        name = seen[-1].name if seen else "none"
+        raise DataError(
+            f"the last layer called is '{name}', whose outputs are not the {target_dim} targets: "
+            "theory is of a linear last layer"
+        )
+    return seen[-1]
+
+
+def _penalties(
+    run: OpenedRun, weight: Tensor, energy: float, target_dim: int
+) -> tuple[float, float, str]:
+    """λ_H, λ_W, and why λ_H is only implied."""
+    training = run.config.training
+    if training.ufm_lambda_h is not None and training.ufm_lambda_w is not None:
+        return training.ufm_lambda_h, training.ufm_lambda_w, ""
+    if not training.weight_decay > 0.0:
+        raise DataError(
+            "the run has neither weight decay nor UFM penalties: without them every W that fits "
+            "is an optimum, and there is nothing to compare with"
+        )
+    convention = Convention(target_dim, optimizer=training.optimizer)
+    lambda_w = convention.to_ufm(weight_decay=training.weight_decay).lambda_w
+    size = float(weight.square().sum())
+    if energy == 0.0 or size == 0.0:
+        raise DataError("the last layer's features or weight are 0: no λ_H balances them")
+    reason = "weight decay puts no penalty on the features: λ_H is what balances ‖H‖² and ‖W‖²"
+    return lambda_w * size / energy, lambda_w, reason
