@@ -22,6 +22,20 @@ class Rule(StrEnum):
     NRC1 = "nrc1"
 
 
+class Task(StrEnum):
+    """Tasks of `deepnrc.measure`."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
+
+
+class LastLayer(StrEnum):
+    """Variants of `deepnrc.measure`'s last-layer metrics."""
+
+    PAPER2024 = "paper2024"
+    CENTRED = "centred"
+
+
 @command
 def measure(
     model: Annotated[
@@ -57,6 +71,16 @@ def measure(
     intercept: Annotated[
         bool, typer.Option(help="Whether the linear prediction has an intercept.")
     ] = True,
+    task: Annotated[
+        Task, typer.Option(help="classification: targets are labels; adds neural collapse.")
+    ] = Task.REGRESSION,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes, where the model does not tell.")
+    ] = None,
+    last_layer: Annotated[
+        LastLayer | None,
+        typer.Option(help="Also NRC1 and NRC2 of 2024: rows as published, or less their mean."),
+    ] = None,
     rule: Annotated[Rule, typer.Option(help="What a collapsed layer satisfies.")] = Rule.ALL,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole record as JSON.")
@@ -88,6 +112,9 @@ def measure(
         signal_rank=int(signal_rank) if signal_rank and signal_rank.isdigit() else signal_rank,
         center=center,
         intercept=intercept,
+        task=task.value,
+        classes=classes,
+        last_layer=None if last_layer is None else last_layer.value,
     )
     diagnosis = deepnrc.diagnose(measurement, rule=rule.value)
     if save is not None:
