@@ -12,7 +12,7 @@ from deepnrc.errors import ArgumentError, DataError
 __all__ = ["check_classes", "classes_of", "one_hot_rows"]
 
 
-def check_classes(task: str, classes: int | None) -> None:
+def check_classes(task: str, classes: object) -> None:
     """Refuse a task that is none, or a number of classes that does not go with it.
 
     Raises:

@@ -54,7 +54,7 @@ class ClassView:
     def weighted_means(self) -> Float64[Tensor, "S d"]:
         """√(n_c/N)(μ_c − μ) of the classes seen: Σ_B is its Gram matrix over features."""
         seen = self.classes.seen
-        share = self.classes.counts[seen, None] / self.layer.moments.count
+        share = self.classes.counts[seen, None].double() / self.layer.moments.count
         means = self.classes.means[seen]
         means = means - means[0]  # then rounding is that of their distances
         weighted: Tensor = share.sqrt() * (means - (share * means).sum(0))
