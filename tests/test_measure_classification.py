@@ -324,6 +324,35 @@ def test_a_regression_has_no_classes():
     assert got["0"].collapse is None
 
 
+def test_the_diagnosis_takes_nc4_for_nrc4():
+    labels = torch.arange(40) % 4
+    rows = torch.eye(4, dtype=torch.float64)[labels]
+    got = deepnrc.diagnose(measured(Simplex(), [(rows, labels)]))
+    # What is embedded are the one-hot rows themselves: a simplex as well, read whole.
+    assert got.first_collapsed_layer == "embed"
+    conditions = got.verdicts[1].conditions
+    assert [c.name for c in conditions] == ["nrc1", "nrc2", "nrc3", "nc4"]
+    assert conditions[3].explanation == "NC4 1.000 ≥ 0.95"
+    assert "NRC3 ≥ 0.8, NC4 ≥ 0.95; intrinsic" in str(got)
+    assert "layer  NRC1  NRC2  NRC3  NC4  collapsed" in str(got)
+    model = Simplex()
+    with torch.no_grad():
+        model.read.weight.copy_(-model.read.weight)
+    got = deepnrc.diagnose(measured(model, [(rows, labels)]))
+    assert got.verdicts[1].conditions[3].explanation == "NC4 0.000 < 0.95"
+    assert (got.first_collapsed_layer, dict(got.first_collapsed_by_rule)["nrc1"]) == (None, "embed")
+    with pytest.raises(ArgumentError, match="agreement_tol must be at least 0 and at most 1; got"):
+        deepnrc.diagnose(measured(model, [(rows, labels)]), agreement_tol=2.0)
+
+
+def test_the_diagnosis_says_why_nc4_is_undefined():
+    x, labels = classes_data(C=2)
+    got = deepnrc.diagnose(measured(small_network(t=1), [(x, labels)], classes=2))
+    condition = got.verdicts[0].conditions[3]
+    assert condition.satisfied is None
+    assert condition.explanation.startswith("NC4 undefined: the model returned shape (120, 1)")
+
+
 # Passes and arguments
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 __all__ = ["DirectionSums", "Directions", "direction_bytes"]
 
 _ROWS = 8192  # converted to float64 at a time
+_TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,11 @@ class DirectionSums:
             if self._center is not None:
                 h = h - self._center
             # By the largest entry first: squares of tiny rows would underflow.
-            largest = h.abs().amax(1, keepdim=True)
-            has_direction = largest.flatten() > 0
-            h, largest = h[has_direction], largest[has_direction]
-            lengths = torch.linalg.vector_norm(h / largest, dim=1, keepdim=True)
+            largest = h.abs().amax(1, keepdim=True).clamp(min=_TINY)
+            h = h / largest
+            lengths = torch.linalg.vector_norm(h, dim=1, keepdim=True)
             far = (lengths * largest).flatten() > self._least
-            unit = (h / largest / lengths)[far]
+            unit = h[far] / lengths[far]
             self._sum += unit.T @ unit
             self._count += len(unit)
             self._zero += len(rows) - len(unit)

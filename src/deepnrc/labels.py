@@ -26,7 +26,7 @@ def check_classes(task: str, classes: object) -> None:
         raise ArgumentError(
             f"classes={classes!r} goes with task='classification'; the task is 'regression'"
         )
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+    if not isinstance(classes, int) or classes < 2:
         raise ArgumentError(f"classes must be a whole number of at least 2; got {classes!r}")
 
 

@@ -136,7 +136,8 @@ def diagnosis_text(diagnosis: "Diagnosis") -> str:
     """The diagnosis in words a newcomer understands, with thresholds and evidence."""
     d = diagnosis
     lines = [d.headline, ""]
-    heading = ("layer", "NRC1", "NRC2", "NRC3", "NRC4", "collapsed")
+    names = (condition.name.upper() for condition in d.verdicts[0].conditions)
+    heading = ("layer", *names, "collapsed")
     rows = [
         (
             verdict.layer,
