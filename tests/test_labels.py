@@ -45,19 +45,22 @@ def test_the_number_of_classes():
             torch.zeros(2),
             ArgumentError,
             "the number of classes is not known: labels are whole numbers and the model returned "
-            "shape (2,), not one score a class; pass classes=",
+            "shape (2,), not one score a class; pass "
+            "forward= that returns scores, or classes=",
         ),
         (
             torch.tensor([0, 1]),
             torch.zeros(2, 1),
             ArgumentError,
-            "the model returned shape (2, 1), not one score a class; pass classes=",
+            "the model returned shape (2, 1), not one score a class; pass "
+            "forward= that returns scores, or classes=",
         ),
         (
             torch.tensor([0, 1]),
             {"logits": torch.zeros(2, 2)},
             ArgumentError,
-            "the model returned a dict, not one score a class; pass classes=",
+            "the model returned a dict, not one score a class; pass "
+            "forward= that returns scores, or classes=",
         ),
         (
             torch.tensor([[0], [1]]),
@@ -123,7 +126,8 @@ def test_positions_are_samples():
         (
             torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0]]),
             "targets of batch 4 are not one-hot (first in its sample 1): each row must hold one 1 "
-            "and else 0; for soft labels measure with task='regression'",
+            "and else 0; for soft labels measure with task='regression', for a label a position "
+            "yield one-hot rows of shape (samples, positions, classes)",
         ),
         (torch.tensor([[1.0, 1, 0]]), "targets of batch 4 are not one-hot (first in its sample 0)"),
         (torch.zeros(1, 3), "targets of batch 4 are not one-hot (first in its sample 0)"),

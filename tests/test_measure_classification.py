@@ -117,6 +117,26 @@ def test_it_is_deep_nrc_with_one_hot_targets():
     assert plain.accuracy is None
 
 
+@pytest.mark.parametrize("noise", [1e-2, 1e-4, 1e-6])
+def test_little_noise_keeps_its_digits_in_wide_single_precision_layers(rng, noise):
+    """As differences of moments they would be lost at 1e-9 or so, where classifiers end up."""
+    labels = np.concatenate([np.arange(4), rng.integers(0, 4, 1200)])
+    H = 3 * rng.standard_normal((4, 256))[labels] + noise * rng.standard_normal((1204, 256))
+    H = torch.from_numpy(H.astype(np.float32))
+    got = measured(nn.Linear(256, 4), in_batches(H, torch.from_numpy(labels), size=500))
+    collapse, rows = got[0].collapse, H.double().numpy()
+    means = twin.class_means(rows, labels, 4)
+    within = rows - means[labels]
+    share = (within**2).sum() / ((rows - rows.mean(0)) ** 2).sum()
+    assert collapse.within_class_share == pytest.approx(share, rel=1e-9)
+    weighted = np.sqrt(np.bincount(labels) / 1204)[:, None] * (means - rows.mean(0))
+    _, values, vectors = np.linalg.svd(weighted, full_matrices=False)
+    along = ((within @ vectors[:3].T) ** 2).mean(0) / values[:3] ** 2
+    assert collapse.within_between_ratio == pytest.approx(along.sum() / 4, rel=1e-9)
+    distance = twin.class_distance_variance(rows, labels, 4)
+    assert collapse.class_distance_variance == pytest.approx(distance, rel=1e-9)
+
+
 class Simplex(nn.Module):
     """Class means on an exact simplex ETF, read by itself."""
 

@@ -93,8 +93,8 @@ def collect(
     ):
         for batch in loader:
             inputs, targets = unpack(batch)
-            predictions = forward(model, to_device(inputs, target_device))
-            second.end_batch(predictions, targets)
+            second.start_batch(targets)
+            second.end_batch(forward(model, to_device(inputs, target_device)))
             bar.advance()
     return second.finish()
 

@@ -12,20 +12,24 @@ from deepnrc.directions import Directions
 from deepnrc.layers import Skipped
 from deepnrc.moments import Moments
 
-__all__ = ["Agreement", "Collection", "LayerCollection"]
+__all__ = ["Collection", "LayerCollection", "SecondLook"]
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How often the nearest class mean of a layer is what the network decides.
+class SecondLook:
+    """What a second pass adds at a layer of a classifier, once class means are known.
 
     Attributes:
-        agreeing: Rows where it is; None when the network's decisions are not known.
+        agreeing: Rows whose nearest class mean is what the network decides; None when its
+            decisions are not known.
         reason: Why they are not.
+        spread: Σ ((h − μ_c)·v)² over the rows, along each direction v in which class means differ;
+            from the moments it would be a small difference of large numbers.
     """
 
     agreeing: int | None
-    reason: str = ""
+    reason: str
+    spread: Float64[Tensor, " r"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class LayerCollection:
         classes: Moments by class; None for a regression, or when it saw no rows.
         directions: Second moment of its unit rows; None unless it is the last layer and they were
             asked for.
-        agreement: How often the nearest class mean is the network's decision; None as ``classes``.
+        second_look: What the second pass added; None as ``classes``.
     """
 
     name: str
@@ -57,7 +61,7 @@ class LayerCollection:
     calls: int
     classes: ClassMoments | None = None
     directions: Directions | None = None
-    agreement: Agreement | None = None
+    second_look: SecondLook | None = None
 
 
 @dataclass(frozen=True)

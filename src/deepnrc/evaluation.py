@@ -156,15 +156,15 @@ def _last_layer(collection: Collection, settings: _Settings) -> LastLayer | Unde
 def _collapse(
     layer: LayerCollection, view: LayerView, collection: Collection
 ) -> ClassCollapse | None:
-    if layer.classes is None:
+    if layer.classes is None or layer.second_look is None:
         return None
-    agreement = layer.agreement
     class_view = ClassView(
         view,
         layer.classes,
+        layer.second_look.spread,
         is_output=collection.output_layer is layer,
-        agreeing=None if agreement is None else agreement.agreeing,
-        agreement_reason="" if agreement is None else agreement.reason,
+        agreeing=layer.second_look.agreeing,
+        agreement_reason=layer.second_look.reason,
     )
     values, undefined = _computed(CLASS_CATALOGUE, class_view)
     return ClassCollapse(**values, undefined=undefined)

@@ -58,7 +58,7 @@ def classes_of(targets: Any, predictions: Any) -> int:
     )
     raise ArgumentError(
         "the number of classes is not known: labels are whole numbers and the model returned "
-        f"{got}, not one score a class; pass classes="
+        f"{got}, not one score a class; pass forward= that returns scores, or classes="
     )
 
 
@@ -101,6 +101,7 @@ def one_hot_rows(targets: Any, batch: int, classes: int, *, per_position: bool =
         raise DataError(
             f"targets of batch {batch} are not one-hot (first in its sample "
             f"{int(torch.nonzero(~is_one_hot)[0])}): each row must hold one 1 and else 0; for "
-            "soft labels measure with task='regression'"
+            "soft labels measure with task='regression', for a label a position yield one-hot rows "
+            "of shape (samples, positions, classes)"
         )
     return rows

@@ -63,7 +63,9 @@ def measure(
             the least that takes effect is √(4·d·eps), 5e-7 at a width of 256.
         task: ``"classification"`` takes labels (whole numbers) or one-hot rows as targets and adds
             neural collapse, NC1–4, at every layer. NC4 takes a second pass.
-        classes: C, for labels of a model that does not return one score a class.
+        classes: C, for labels of a model that does not return one score a class. None: as many as
+            one-hot rows have columns, else as the model returns scores: the first batch then runs
+            once more.
         last_layer: Also measure [A24]'s NRC1 and NRC2 (of 2024) at the last layer: with
             ``"paper2024"`` on the rows as they are; with ``"centred"`` less their mean, in a second
             pass. Its NRC3 and R² by target are always there.

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from deepnrc.class_moments import ClassMoments
-from deepnrc.collection import Agreement, Collection, LayerCollection
+from deepnrc.collection import Collection, LayerCollection, SecondLook
 from deepnrc.directions import DirectionSums
 from deepnrc.errors import DataError
 from deepnrc.labels import one_hot_rows
 from deepnrc.layers import WeightLayer
+from deepnrc.metrics.class_view import between_classes
 from deepnrc.rows import Reduce, feature_rows
 from deepnrc.scores import matching_predictions
 
@@ -44,7 +45,7 @@ def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
 
 
 class SecondPass:
-    """Rows about the last layer's mean, or agreement of nearest class means with decisions.
+    """Rows about the last layer's mean, or about class means.
 
     Args:
         layers: Those of the first pass.
@@ -56,22 +57,16 @@ class SecondPass:
         self._layers = {layer.name: layer for layer in layers}
         self._first = first
         self._reduce = reduce
-        self._rows: dict[str, int] = {}
         self._batches = 0
-        self._classes: dict[str, ClassMoments] = {}
-        self._nearest: dict[str, list[Tensor]] = {}  # of the batch at hand, call by call
-        self._agreeing: dict[str, int] = {}
+        self._targets = torch.empty(0, 0)  # of the batch at hand
+        self._per_position = False
         self._reason = ""
-        self._unit: dict[str, DirectionSums] = {}
-        for layer in first.layers:
-            if layer.classes is not None:
-                self._classes[layer.name] = layer.classes
-                self._agreeing[layer.name] = 0
-                self._rows[layer.name] = 0
-        output = first.output_layer
-        if first.last_layer == "centred" and output is not None:
-            self._unit[output.name] = _about_mean(output)
-            self._rows[output.name] = 0
+        self._classes = {x.name: _ClassPart(x.classes) for x in first.layers if x.classes}
+        self._unit: DirectionSums | None = None  # made with the first rows, on their device
+        self._centred = first.output_layer if first.last_layer == "centred" else None
+        self._rows = dict.fromkeys(self._classes, 0)
+        if self._centred is not None:
+            self._rows[self._centred.name] = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,31 +86,33 @@ class SecondPass:
         if rows.device.type == "mps":  # no float64 there
             rows = rows.cpu()
         self._rows[name] += len(rows)
-        if name in self._unit:
-            self._unit[name].add(rows)
+        if self._centred is not None:
+            self._unit = self._unit or _about_mean(self._centred, rows.device)
+            self._unit.add(rows)
         if name in self._classes:
-            self._nearest.setdefault(name, []).append(nearest_means(rows, self._classes[name]))
+            self._classes[name].add(rows, self._targets.argmax(1))
 
-    def end_batch(self, predictions: Any, given: Any) -> None:
+    def start_batch(self, given: Any) -> None:
+        """Take in a batch's labels, before the model runs."""
+        if self._classes:
+            self._per_position = self._reduce == "samples" and np.ndim(given) > 2
+            classes = self._first.targets.target_dim
+            self._targets = one_hot_rows(
+                given, self._batches, classes, per_position=self._per_position
+            )
+
+    def end_batch(self, predictions: Any) -> None:
         """Hold the nearest means against what the network decided for the batch."""
         if self._classes and not self._reason:
-            per_position = self._reduce == "samples" and np.ndim(given) > 2
-            classes = self._first.targets.target_dim
-            targets = one_hot_rows(given, self._batches, classes, per_position=per_position)
             scores, self._reason = matching_predictions(
-                predictions, targets, per_position=per_position
+                predictions, self._targets, per_position=self._per_position
             )
             if scores is not None:
-                self._compare(scores.argmax(1))
-        self._nearest.clear()
+                for part in self._classes.values():
+                    part.compare(scores.argmax(1))
+        for part in self._classes.values():
+            part.nearest.clear()
         self._batches += 1
-
-    def _compare(self, decisions: Tensor) -> None:
-        for name, calls in self._nearest.items():
-            for nearest in calls:
-                times = max(len(nearest) // max(len(decisions), 1), 1)
-                decided = decisions.repeat_interleave(times).to(nearest.device)
-                self._agreeing[name] += int((nearest == decided).sum())
 
     def finish(self) -> Collection:
         """The first pass's collection with what this one added.
@@ -140,19 +137,52 @@ class SecondPass:
             )
 
     def _added(self, layer: LayerCollection) -> LayerCollection:
-        if layer.name in self._unit:
-            layer = replace(layer, directions=self._unit[layer.name].result())
+        if self._unit is not None:
+            layer = replace(layer, directions=self._unit.result())
         if layer.name in self._classes:
-            agreeing = None if self._reason else self._agreeing[layer.name]
-            layer = replace(layer, agreement=Agreement(agreeing, self._reason))
+            layer = replace(layer, second_look=self._classes[layer.name].result(self._reason))
         return layer
 
 
-def _about_mean(layer: LayerCollection) -> DirectionSums:
+class _ClassPart:
+    """The sums of one layer of a classifier."""
+
+    def __init__(self, classes: ClassMoments) -> None:
+        self._classes = classes
+        self._directions = between_classes(classes)[1]
+        self._spread = torch.zeros(self._directions.shape[1], dtype=torch.float64)
+        self._agreeing = 0
+        self.nearest: list[Tensor] = []  # of the batch at hand, call by call
+
+    def add(self, rows: Tensor, labels: Tensor) -> None:
+        self.nearest.append(nearest_means(rows, self._classes))
+        labels = _repeated(labels, len(rows)).to(rows.device)
+        means, directions = (x.to(rows.device) for x in (self._classes.means, self._directions))
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            within = (rows[part].double() - means[labels[part]]) @ directions
+            self._spread += within.square().sum(0).cpu()
+
+    def compare(self, decisions: Tensor) -> None:
+        for nearest in self.nearest:
+            decided = _repeated(decisions, len(nearest)).to(nearest.device)
+            self._agreeing += int((nearest == decided).sum())
+
+    def result(self, reason: str) -> SecondLook:
+        return SecondLook(None if reason else self._agreeing, reason, self._spread)
+
+
+def _repeated(values: Tensor, rows: int) -> Tensor:
+    """One value a row, where each sample gave several rows one after the other."""
+    return values.repeat_interleave(max(rows // max(len(values), 1), 1))
+
+
+def _about_mean(layer: LayerCollection, device: torch.device) -> DirectionSums:
     assert layer.moments is not None
     assert layer.dtype is not None
     return DirectionSums(
         layer.moments.feature_dim,
+        device=device,
         center=layer.moments.feature_mean,
         eps=torch.finfo(layer.dtype).eps,
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepnrc.class_moments import ClassSums
 from deepnrc.metrics.catalogue import CLASS_CATALOGUE
-from deepnrc.metrics.class_view import ClassView
+from deepnrc.metrics.class_view import ClassView, between_classes
 from deepnrc.metrics.proposition import proposition_1
 from deepnrc.metrics.spectrum import noise_component
 from deepnrc.metrics.view import Undefined
@@ -33,8 +33,16 @@ def class_view(H, labels, C, W=None, *, is_output=True, agreeing=None, **options
     layer = view_of(H, one_hot(labels, C), W, C - 1, **options)
     sums = ClassSums(layer.width, C)
     sums.add(torch.as_tensor(H, dtype=torch.float64), torch.as_tensor(labels))
-    agreement = {} if agreeing is None else {"agreeing": agreeing}
-    return ClassView(layer, sums.result(), is_output=is_output, **agreement)
+    classes = sums.result()
+    rows = torch.as_tensor(H, dtype=torch.float64) - classes.means[torch.as_tensor(labels)]
+    return ClassView(
+        layer,
+        classes,
+        (rows @ between_classes(classes)[1]).square().sum(0),
+        is_output=is_output,
+        agreeing=agreeing,
+        agreement_reason="no scores",
+    )
 
 
 def values(view):
@@ -148,7 +156,7 @@ def test_weights_that_say_nothing(rng):
 def test_decisions_that_are_not_known(rng):
     H, labels = noisy(rng)
     got = reasons(class_view(H, labels, 4))
-    assert got == {"nearest_mean_agreement": "decisions take a second pass over the data"}
+    assert got == {"nearest_mean_agreement": "no scores"}
 
 
 # Known answers

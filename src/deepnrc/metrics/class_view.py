@@ -11,7 +11,7 @@ from deepnrc.class_moments import ClassMoments
 from deepnrc.linalg import numerical_rank
 from deepnrc.metrics.view import LayerView
 
-__all__ = ["ClassView"]
+__all__ = ["ClassView", "between_classes"]
 
 _EPS = torch.finfo(torch.float64).eps
 
@@ -24,15 +24,17 @@ class ClassView:
         layer: Its joint moments with one-hot targets and its weight.
         classes: Its moments by class.
         is_output: Whether it is the last layer, with a row of W a class.
+        spread: Σ ((h − μ_c)·v)² over the rows, along each direction of `between_classes`.
         agreeing: Rows whose nearest class mean is the network's decision; None: not known.
         agreement_reason: Why not.
     """
 
     layer: LayerView
     classes: ClassMoments
+    spread: Float64[Tensor, " r"]
     is_output: bool = False
     agreeing: int | None = None
-    agreement_reason: str = "decisions take a second pass over the data"
+    agreement_reason: str = ""
 
     @property
     def class_count(self) -> int:
@@ -51,30 +53,14 @@ class ClassView:
         return means - means.mean(0)
 
     @cached_property
-    def weighted_means(self) -> Float64[Tensor, "S d"]:
-        """√(n_c/N)(μ_c − μ) of the classes seen: Σ_B is its Gram matrix over features."""
-        seen = self.classes.seen
-        share = self.classes.counts[seen, None].double() / self.layer.moments.count
-        means = self.classes.means[seen]
-        means = means - means[0]  # then rounding is that of their distances
-        weighted: Tensor = share.sqrt() * (means - (share * means).sum(0))
-        return weighted
+    def between(self) -> Float64[Tensor, " r"]:
+        """Non-zero eigenvalues of Σ_B, descending."""
+        return between_classes(self.classes)[0]
 
     @cached_property
     def means_basis(self) -> Float64[Tensor, "d r"]:
         """Orthonormal basis of the span of the centred means, at most C − 1 directions."""
-        return self._spanned(self.centred_means)[1]
-
-    @cached_property
-    def between(self) -> tuple[Float64[Tensor, " r"], Float64[Tensor, "d r"]]:
-        """Non-zero eigenvalues of Σ_B, and their directions, at most C − 1."""
-        values, vectors = self._spanned(self.weighted_means)
-        return values.square(), vectors
-
-    def _spanned(self, means: Tensor) -> tuple[Tensor, Tensor]:
-        _, values, vectors = torch.linalg.svd(means, full_matrices=False)
-        rank = min(numerical_rank(values, rtol=max(means.shape) * _EPS), len(means) - 1)
-        return values[:rank], vectors[:rank].T
+        return _spanned(self.centred_means)[1]
 
     @cached_property
     def one_point(self) -> str | None:
@@ -99,3 +85,23 @@ class ClassView:
         if len(missing) == 1:
             return f"class {missing[0]} of {self.class_count} was never seen"
         return f"{len(missing)} of {self.class_count} classes were never seen, first {missing[0]}"
+
+
+def between_classes(classes: ClassMoments) -> tuple[Float64[Tensor, " r"], Float64[Tensor, "d r"]]:
+    """Non-zero eigenvalues of Σ_B and their directions, fewer than there are classes seen.
+
+    Σ_B weighs each class by its rows, about the mean of all of them.
+    """
+    seen = classes.seen
+    share = classes.counts[seen, None].double() / classes.counts.sum()
+    means = classes.means[seen]
+    means = means - means[0]  # then rounding is that of their distances
+    values, vectors = _spanned(share.sqrt() * (means - (share * means).sum(0)))
+    return values.square(), vectors
+
+
+def _spanned(means: Float64[Tensor, "S d"]) -> tuple[Tensor, Tensor]:
+    """Singular values and directions of points about a mean of theirs."""
+    _, values, vectors = torch.linalg.svd(means, full_matrices=False)
+    rank = min(numerical_rank(values, rtol=max(means.shape) * _EPS), len(means) - 1)
+    return values[:rank], vectors[:rank].T

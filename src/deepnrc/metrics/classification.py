@@ -38,7 +38,7 @@ def within_class_share(view: ClassView) -> float | Undefined:
     if reason := view.layer.constant_features or _no_pairs(view):
         return Undefined(reason)
     # Σ_T from the two parts, so that the share of a layer without noise between is exactly 1.
-    between = float(view.weighted_means.square().sum())
+    between = float(view.between.sum())
     return view.within / (view.within + between)
 
 
@@ -52,11 +52,8 @@ def within_between_ratio(view: ClassView) -> float | Undefined:
     """
     if reason := view.one_point or view.unseen or _no_pairs(view):
         return Undefined(reason)
-    values, vectors = view.between
-    total = view.layer.moments.feature_covariance
-    # Σ_W = Σ_T − Σ_B, along each direction of Σ_B.
-    within = ((total @ vectors) * vectors).sum(0) - values
-    return float((within.clamp(min=0) / values).sum()) / view.class_count
+    within = view.spread / view.layer.moments.count
+    return float((within / view.between).sum()) / view.class_count
 
 
 def class_distance_variance(view: ClassView) -> float | Undefined:
