@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.class_moments import ClassSums
+from deepnrc.class_moments import ClassMoments, ClassSums
 from deepnrc.metrics.catalogue import CLASS_CATALOGUE
 from deepnrc.metrics.class_view import ClassView, between_classes
 from deepnrc.metrics.proposition import proposition_1
@@ -212,6 +212,18 @@ def test_a_weight_that_points_away(rng):
     assert got["class_weight_cosine"] == pytest.approx(-1.0, abs=1e-13)
     assert got["class_weight_alignment"] == pytest.approx(1.0, abs=1e-13)  # the same subspace
     assert got["nearest_mean_agreement"] == 0.0
+
+
+def test_means_span_one_direction_less_than_there_are_classes(rng):
+    """However they are rounded: a direction more would be divided by rounding."""
+    for _ in range(300):
+        means = rng.standard_normal((3, 3)) + rng.choice([0.0, 1.0, 1e3])
+        classes = ClassMoments(
+            torch.from_numpy(rng.integers(1, 1000, 3)),
+            torch.from_numpy(means),
+            torch.ones(3).double(),
+        )
+        assert between_classes(classes)[0].shape == (2,)
 
 
 # What the two theories share
