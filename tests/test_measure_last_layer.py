@@ -180,6 +180,13 @@ def test_nothing_is_summed_that_was_not_asked_for(monkeypatch):
         measured(small_network(), [regression_data(40)], last_layer="paper2024")
 
 
+def test_only_layers_that_may_be_the_last_are_summed():
+    collected = deepnrc.collect(
+        small_network(), [regression_data(40)], last_layer="paper2024", progress=False
+    )
+    assert [layer.directions is None for layer in collected.layers] == [True, False]
+
+
 def test_its_memory_is_said():
     x, y = regression_data(40)
     without = measured(small_network(), [(x, y)]).state_bytes
