@@ -23,6 +23,7 @@ from helpers import (
     small_network,
 )
 from reference import last_layer as twin
+from reference.generators import features_with_spectrum, orthonormal
 
 
 class Counted(list):
@@ -123,6 +124,27 @@ def test_tokens_as_samples():
     assert last.feature_pca_residual == pytest.approx(
         twin.feature_pca_residual(H, 2, centered=True), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("variant", ["paper2024", "centred"])
+def test_an_exact_minimiser_of_the_feature_model_is_collapsed_with_gamma_c(rng, variant):
+    """The unconstrained feature model with λ_H = 0.2, λ_W = 0.5, its features as inputs."""
+    c, covariance, mean = 0.1, np.array([[2.0, 0.6], [0.6, 1.0]]), np.array([4.0, -3.0])
+    Y = features_with_spectrum(rng, 300, 2, [1.0, 1.0]) @ np.linalg.cholesky(covariance).T
+    values, U = np.linalg.eigh(covariance)
+    kept = np.sqrt(np.sqrt(0.2 / 0.5) * (np.sqrt(values) - math.sqrt(c)))
+    W = U @ np.diag(kept) @ U.T @ orthonormal(rng, 7, 2).T
+    H = np.sqrt(0.5 / 0.2) * Y @ U @ np.diag(values**-0.5) @ U.T @ W
+    head = nn.Linear(7, 2, dtype=torch.float64)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(W))
+        head.bias.copy_(torch.from_numpy(mean))
+    loader = in_batches(torch.from_numpy(H), torch.from_numpy(Y + mean), size=64)
+    last = measured(head, loader, last_layer=variant).last_layer
+    assert max(last.feature_pca_residual, last.feature_weight_residual) <= 1e-12
+    assert last.gram_residual <= 1e-12
+    assert last.gamma == pytest.approx(c, rel=1e-9)
+    assert last.r2 == pytest.approx(1 - 2 * c / 3, rel=1e-9)  # the training error is c a target
 
 
 # Which layer

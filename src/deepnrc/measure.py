@@ -62,7 +62,7 @@ def measure(
         rtol: Singular values of the features below this share of the largest are dropped in NRC4;
             the least that takes effect is √(4·d·eps), 5e-7 at a width of 256.
         task: ``"classification"`` takes labels (whole numbers) or one-hot rows as targets and adds
-            neural collapse, NC1–4, at every layer. NC4 takes a second pass.
+            neural collapse, NC1–4, at every layer, in a second pass over the data.
         classes: C, for labels of a model that does not return one score a class. None: as many as
             one-hot rows have columns, else as the model returns scores: the first batch then runs
             once more.
