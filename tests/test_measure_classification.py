@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import deepnrc
+from deepnrc import class_moments, second_pass
 from deepnrc.errors import ArgumentError, DataError, LayerError, NonFiniteError
 from deepnrc.metrics.catalogue import CLASS_CATALOGUE
 from helpers import (
@@ -85,6 +86,16 @@ def test_batching_shuffling_and_one_hot_rows_do_not_matter():
             assert one.collapse.values == pytest.approx(
                 other.collapse.values, rel=1e-5, nan_ok=True
             )
+
+
+def test_many_rows_are_taken_in_pieces(monkeypatch):
+    x, labels = classes_data()
+    whole = measured(small_network(t=4), [(x, labels)])
+    for module in (class_moments, second_pass):
+        monkeypatch.setattr(module, "_ROWS", 7)
+    pieces = measured(small_network(t=4), [(x, labels)])
+    for one, other in zip(pieces, whole, strict=True):
+        assert one.collapse.values == pytest.approx(other.collapse.values, rel=1e-12, nan_ok=True)
 
 
 def test_names_of_classes_do_not_matter():
@@ -369,6 +380,8 @@ def test_the_diagnosis_takes_nc4_for_nrc4():
     assert conditions[3].explanation == "NC4 1.000 ≥ 0.95"
     assert "NRC3 ≥ 0.8, NC4 ≥ 0.95; intrinsic" in str(got)
     assert "layer  NRC1  NRC2  NRC3  NC4  collapsed" in str(got)
+    at_the_limit = deepnrc.diagnose(measured(Simplex(), [(rows, labels)]), agreement_tol=1.0)
+    assert at_the_limit.verdicts[1].conditions[3].satisfied is True
     model = Simplex()
     with torch.no_grad():
         model.read.weight.copy_(-model.read.weight)
@@ -481,6 +494,7 @@ def test_a_signal_rank_may_be_asked_for():
     assert measured(small_network(t=4), [(x, labels)], signal_rank="targets").signal_rank == 3
     text = str(measured(small_network(t=4), [(x, labels)]))
     assert "120 samples in 1 batch, 4 classes, signal rank 3 (classes − 1)" in text
+    assert "(classes − 1)" not in str(measured(small_network(t=4), [(x, labels)], signal_rank=2))
 
 
 def test_frame_and_file(tmp_path):
@@ -495,7 +509,7 @@ def test_frame_and_file(tmp_path):
     assert isinstance(loaded["2"].collapse, deepnrc.ClassCollapse)
     assert str(loaded) == str(got)
     plain = deepnrc.measure(small_network(), [regression_data(40)]).to_frame()
-    assert not set(CLASS_CATALOGUE) & set(plain.columns)
+    assert not {*CLASS_CATALOGUE, "collapse"} & set(plain.columns)
 
 
 def test_memory_is_said():

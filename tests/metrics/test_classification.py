@@ -181,6 +181,14 @@ def test_an_exact_simplex_is_collapsed(rng, C, mean):
         assert got[name] == pytest.approx(1.0, abs=slack), name
 
 
+def test_means_far_from_the_origin_keep_their_distances():
+    """One-hot rows are a simplex; so far out, a mean of the means is known to 1e-7 only."""
+    labels = np.arange(30) % 3
+    view = class_view(np.eye(3, 5)[labels] + 2.0**30, labels, 3, np.ones((3, 5)), agreeing=30)
+    assert values(view)["simplex_distance"] <= 1e-14
+    np.testing.assert_allclose(view.between.numpy(), [1 / 3, 1 / 3], rtol=1e-13)
+
+
 def test_unequal_counts_do_not_bend_the_simplex(rng):
     M, labels = simplex(rng, 3, 8), np.array([0] * 50 + [1] * 5 + [2] * 2)
     got = values(class_view(M[labels], labels, 3, M, agreeing=57))

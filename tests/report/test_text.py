@@ -120,6 +120,7 @@ def test_long_lists_are_cut_and_one_target_says_why():
     text = str(measure(model, [(inputs, inputs[:, :8])], progress=False))
     line = next(line for line in text.splitlines() if "conditions of 2024" in line)
     assert line.count(", …") == 2
+    assert line.split("R² by target ")[1].count(", ") == 6
     text = str(measure(torch.nn.Linear(12, 1), [(inputs, inputs[:, 0])], progress=False))
     assert text.endswith(
         ": last layer, conditions of 2024: NRC3 – (with one target it is 0 whatever the weight)"
