@@ -9,7 +9,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.cases import Case
 from benchmarks.timing import plain, seconds
-from deepnrc.collect import Collection, collect
+from deepnrc.collect import collect
+from deepnrc.collection import Collection
 from deepnrc.measure import evaluate
 from deepnrc.trace import Trace
 

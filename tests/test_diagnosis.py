@@ -37,6 +37,7 @@ def layer(name, *, eigenvalues=(3.0, 2.0, 0.01), undefined=(), **values):
         "eigenvalues": eigenvalues,
         "undefined": dict(undefined),
         "notes": (),
+        "collapse": None,
         **GOOD,
         **values,
     }

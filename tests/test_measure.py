@@ -252,7 +252,7 @@ def test_undefined_numbers_are_null_in_the_file(measurement, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert "NaN" not in text
     document = json.loads(text)
-    assert (document["kind"], document["version"]) == ("measurement", 1)
+    assert (document["kind"], document["version"]) == ("measurement", 2)
     last = document["record"]["layers"][-1]
     assert last["noise_component"] is None
     assert last["undefined"]["noise_component"].startswith("the layer saw no rows")
@@ -280,8 +280,8 @@ def altered(measurement, path, change):
         (lambda d: d["record"].update(layers=None), "lacks a field of a measurement: "),
         (lambda d: d["record"].update(layers=["fc1"]), "lacks a field of a measurement: "),
         (
-            lambda d: d.update(version=2),
-            "is a measurement of version 2; this deepnrc reads up to 1",
+            lambda d: d.update(version=3),
+            "is a measurement of version 3; this deepnrc reads up to 2",
         ),
         (lambda d: d.update(kind="diagnosis"), r"holds a 'diagnosis'; expected one of"),
     ],

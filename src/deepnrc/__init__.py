@@ -2,16 +2,20 @@
 
 from deepnrc import data, errors, models, theory
 from deepnrc._version import __version__
-from deepnrc.collect import Collection, collect
+from deepnrc.collect import collect
+from deepnrc.collection import Collection
 from deepnrc.diagnosis import Diagnosis, diagnose
 from deepnrc.measure import evaluate, measure
-from deepnrc.measurement import LayerMeasurement, Measurement, load
+from deepnrc.measurement import ClassCollapse, LayerMeasurement, Measurement, load
+from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.moments import Moments
 from deepnrc.monitor import Monitor
 
 __all__ = [
+    "ClassCollapse",
     "Collection",
     "Diagnosis",
+    "LastLayer",
     "LayerMeasurement",
     "Measurement",
     "Moments",

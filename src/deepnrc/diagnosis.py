@@ -30,7 +30,7 @@ _RULES = ("all", "nrc1")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as collapsed; see `diagnose` for meanings and defaults."""
+    """What counts as collapsed; see `diagnose`. ``classify``: NC4 in place of NRC4."""
 
     noise_tol: float
     cka_tol: float
@@ -38,13 +38,16 @@ class Thresholds:
     error_factor: float
     error_floor: float
     energy: float
+    agreement_tol: float
+    classify: bool
 
     def describe(self) -> str:
         """The thresholds in one line."""
+        error = f"{self.error_factor:g} × the model's MSE + {self.error_floor:g} × the targets'"
         return (
             f"NRC1 ≤ {self.noise_tol:g}, NRC2 ≥ {self.cka_tol:g}, NRC3 ≥ {self.alignment_tol:g}, "
-            f"NRC4 ≤ {self.error_factor:g} × the model's MSE + {self.error_floor:g} × the targets' "
-            f"variance; intrinsic dimension at {self.energy:.0%} of the energy"
+            + (f"NC4 ≥ {self.agreement_tol:g}" if self.classify else f"NRC4 ≤ {error} variance")
+            + f"; intrinsic dimension at {self.energy:.0%} of the energy"
         )
 
 
@@ -53,7 +56,7 @@ class Condition:
     """One condition at one layer.
 
     Attributes:
-        name: ``"nrc1"`` … ``"nrc4"``.
+        name: ``"nrc1"`` … ``"nrc4"``, or ``"nc4"`` in its place for a classification.
         satisfied: Whether it holds; None where it is undefined.
         explanation: Value, threshold and, where it fails or is undefined, why.
     """
@@ -196,6 +199,7 @@ def diagnose(
     error_factor: float = 1.5,
     error_floor: float = 1e-10,
     energy: float = 0.99,
+    agreement_tol: float = 0.95,
 ) -> Diagnosis:
     """Which layers are collapsed, by a rule that two people get the same answer from.
 
@@ -212,6 +216,8 @@ def diagnose(
         error_factor: NRC4 at most this times the model's own MSE …
         error_floor: … plus this share of the targets' variance, for models that fit to rounding.
         energy: Share of the feature energy that defines the intrinsic dimension.
+        agreement_tol: For a classification, whose scores have no error, NC4 stands in NRC4's
+            place: at least this share of the rows.
 
     Returns:
         The verdict with its thresholds; ``print`` shows it in words.
@@ -228,12 +234,14 @@ def diagnose(
         "error_factor": (error_factor, math.inf),
         "error_floor": (error_floor, 1.0),
         "energy": (energy, 1.0),
+        "agreement_tol": (agreement_tol, 1.0),
     }
     for name, (value, high) in limits.items():
         if not 0.0 <= value <= high or (name == "energy" and value == 0.0):
             least = "above 0" if name == "energy" else "at least 0"
             raise ArgumentError(f"{name} must be {least} and at most {high:g}; got {value!r}")
-    thresholds = Thresholds(noise_tol, cka_tol, alignment_tol, error_factor, error_floor, energy)
+    values = {name: value for name, (value, _) in limits.items()}
+    thresholds = Thresholds(**values, classify=measurement.task == "classification")
     conditions = [_conditions(layer, measurement, thresholds) for layer in measurement.layers]
     holds = {
         "all": [all(c.satisfied is True for c in layer) for layer in conditions],
@@ -277,7 +285,7 @@ def _conditions(
         _compared("nrc1", layer, "noise_component", limits.noise_tol, at_most=True),
         _compared("nrc2", layer, "signal_target_cka", limits.cka_tol, at_most=False),
         _compared("nrc3", layer, "feature_weight_alignment", limits.alignment_tol, at_most=False),
-        _nrc4(layer, measurement, limits),
+        _nc4(layer, limits) if limits.classify else _nrc4(layer, measurement, limits),
     )
 
 
@@ -311,6 +319,16 @@ def _nrc4(layer: "LayerMeasurement", measurement: "Measurement", limits: Thresho
     if not satisfied and value - layer.linear_prediction_floor <= limit:
         text += f"; within rounding ({number(layer.linear_prediction_floor)}) of the limit"
     return Condition("nrc4", satisfied, text)
+
+
+def _nc4(layer: "LayerMeasurement", limits: Thresholds) -> Condition:
+    assert layer.collapse is not None
+    value, limit = layer.collapse.nearest_mean_agreement, limits.agreement_tol
+    if math.isnan(value):
+        reason = layer.collapse.undefined["nearest_mean_agreement"]
+        return Condition("nc4", None, f"NC4 undefined: {reason}")
+    sign = "≥" if value >= limit else "<"
+    return Condition("nc4", value >= limit, f"NC4 {number(value)} {sign} {limit:g}")
 
 
 def _bound(layer: "LayerMeasurement") -> BoundCheck:

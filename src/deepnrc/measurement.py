@@ -3,7 +3,6 @@
 Longer than a file should be for its field lists, which are what a reader looks up.
 """
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -12,16 +11,45 @@ from typing import TYPE_CHECKING, Any
 from deepnrc._version import __version__
 from deepnrc.errors import FileError
 from deepnrc.layers import Skipped
-from deepnrc.metrics.catalogue import CATALOGUE
+from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
+from deepnrc.metrics.last_layer import LastLayer
+from deepnrc.plain import plain, restored
 from deepnrc.report.store import read_document, write_document
 from deepnrc.report.text import measurement_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LayerMeasurement", "Measurement", "load"]
+__all__ = ["ClassCollapse", "LayerMeasurement", "Measurement", "load"]
 
-_VERSION = 1
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class ClassCollapse:
+    """Neural collapse of one layer of a classifier; NaN where undefined, with the reason.
+
+    The metrics are described in `deepnrc.metrics.classification`.
+
+    Attributes:
+        undefined: Reason by name of each undefined value.
+    """
+
+    within_class_share: float
+    within_between_ratio: float
+    class_distance_variance: float
+    simplex_distance: float
+    class_norm_variation: float
+    class_angle_deviation: float
+    class_weight_alignment: float
+    class_weight_cosine: float
+    nearest_mean_agreement: float
+    undefined: Mapping[str, str]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The metrics by name; NaN where undefined."""
+        return {name: getattr(self, name) for name in CLASS_CATALOGUE}
 
 
 @dataclass(frozen=True)
@@ -47,6 +75,7 @@ class LayerMeasurement:
         eigenvalues: Of the features' covariance, descending.
         undefined: Reason by name of each undefined value.
         notes: What else should be known when reading the values.
+        collapse: Neural collapse, NC1–4; None for a regression.
     """
 
     name: str
@@ -77,6 +106,7 @@ class LayerMeasurement:
     eigenvalues: tuple[float, ...]
     undefined: Mapping[str, str]
     notes: tuple[str, ...]
+    collapse: ClassCollapse | None = None
 
     @property
     def values(self) -> dict[str, float]:
@@ -94,7 +124,7 @@ class Measurement:
         samples: N.
         batches: Batches seen.
         target_dim: t.
-        signal_rank: k asked for; t unless said otherwise.
+        signal_rank: k asked for; t unless said otherwise, C − 1 for a classification.
         model_mse: The model's own mean squared error over all N·t entries; NaN when undefined.
         model_r2: Its pooled R²; NaN when undefined.
         target_mean: Mean of each target.
@@ -108,6 +138,11 @@ class Measurement:
         skipped: Modules with weights that were not measured, and why.
         undefined: Reason by name of each undefined value of the model.
         version: Of deepnrc.
+        task: ``"regression"``; ``"classification"``, where the targets are one-hot rows.
+        last_layer: [A24]'s quantities at the last layer; None where no layer that was called has
+            a weight of t rows, and for a classification; then ``undefined`` says so.
+        class_counts: Samples of each class; empty for a regression.
+        accuracy: Share of the samples whose largest score is their class's; None for a regression.
     """
 
     model: str
@@ -129,6 +164,10 @@ class Measurement:
     skipped: tuple[Skipped, ...]
     undefined: Mapping[str, str]
     version: str = __version__
+    task: str = "regression"
+    last_layer: LastLayer | None = None
+    class_counts: tuple[int, ...] = ()
+    accuracy: float | None = None
 
     def __getitem__(self, layer: str | int) -> LayerMeasurement:
         """The record of a layer by name, or by position (−1 is the last)."""
@@ -157,18 +196,17 @@ class Measurement:
         """One row a layer, indexed by its name; one column a field, but for spectrum and texts."""
         import pandas as pd  # noqa: PLC0415  - slow to import
 
-        left_out = {"name", "eigenvalues", "undefined", "notes"}
+        left_out = {"name", "eigenvalues", "undefined", "notes", "collapse"}
         columns = [f.name for f in fields(LayerMeasurement) if f.name not in left_out]
         rows = [[getattr(record, column) for column in columns] for record in self.layers]
-        return pd.DataFrame(rows, index=pd.Index(self.names, name="layer"), columns=columns)
+        frame = pd.DataFrame(rows, index=pd.Index(self.names, name="layer"), columns=columns)
+        for name in CLASS_CATALOGUE if self.task == "classification" else ():
+            frame[name] = [getattr(record.collapse, name) for record in self.layers]
+        return frame
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, as JSON holds them; undefined numbers are None."""
-        record = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        record["layers"] = [
-            {f.name: _plain(getattr(layer, f.name)) for f in fields(layer)} for layer in self.layers
-        ]
-        record["skipped"] = [{"name": x.name, "reason": x.reason} for x in self.skipped]
+        record: dict[str, Any] = plain(self)
         return record
 
     @classmethod
@@ -178,9 +216,7 @@ class Measurement:
         Raises:
             KeyError: A field is missing.
         """
-        layers = tuple(_restored(LayerMeasurement, layer) for layer in record["layers"])
-        skipped = tuple(Skipped(x["name"], x["reason"]) for x in record["skipped"])
-        measurement: Measurement = _restored(cls, {**record, "layers": layers, "skipped": skipped})
+        measurement: Measurement = restored(cls, record)
         return measurement
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -203,25 +239,3 @@ def load(path: str | os.PathLike[str]) -> Measurement:
         return Measurement.from_dict(record)
     except (KeyError, TypeError) as error:
         raise FileError(f"'{path}' lacks a field of a measurement: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value
-
-
-def _restored(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    values = {}
-    for field in fields(kind):
-        value = record[field.name]
-        if value is None and field.type is float:
-            value = math.nan
-        elif isinstance(value, list):
-            value = tuple(value)
-        values[field.name] = value
-    return kind(**values)

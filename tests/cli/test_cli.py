@@ -33,6 +33,11 @@ def data():
     return [(inputs, inputs[:, :2] - inputs[:, 2:])]
 
 
+def labelled():
+    [(inputs, targets)] = data()
+    return [(inputs, (inputs[:, 0] > 0).long())]
+
+
 def spoiled():
     [(inputs, targets)] = data()
     return [(inputs * float("nan"), targets)]
@@ -91,6 +96,30 @@ def test_measure_prints_table_diagnosis_and_draws(folder):
     assert "layer  width" in result.stdout
     assert "Thresholds: NRC1 ≤ 0.1" in result.stdout
     assert {file.name for file in path.glob("fig.*")} == {"fig.png", "fig.pdf"}
+
+
+def test_measure_classification_and_the_last_layer(folder):
+    name = folder[1]
+    result = run(
+        "measure",
+        "--model",
+        f"{name}:ready",
+        "--data",
+        f"{name}:labelled",
+        "--task",
+        "classification",
+    )
+    assert result.exit_code == 0, result.output
+    assert "60 samples in 1 batch, 2 classes, signal rank 1 (classes − 1)" in result.stdout
+    assert "NC1   NRC1" in result.stdout
+    result = run(
+        "measure", "--model", f"{name}:ready", "--data", f"{name}:data", "--last-layer", "centred"
+    )
+    assert "2: last layer, conditions of 2024: NRC1 0." in result.stdout
+    assert "rows less their mean" in result.stdout
+    result = run("measure", "--model", f"{name}:ready", "--data", f"{name}:data", "--classes", "2")
+    assert result.exit_code == 1
+    assert "classes=2 goes with task='classification'" in result.stderr
 
 
 def test_measure_csv_is_one_line_a_layer(folder):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.measurement import LayerMeasurement
-from deepnrc.metrics.catalogue import CATALOGUE
+from deepnrc.measurement import ClassCollapse, LayerMeasurement
+from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 from reference.generators import orthonormal
 from twins import package_values, twin_values, view_of
 
@@ -79,16 +79,21 @@ def test_names_are_fields_of_a_layers_record():
     assert list(CATALOGUE) == [name for name in fields if name in CATALOGUE]  # in the same order
     assert all(metric.name == name for name, metric in CATALOGUE.items())
     assert set(CATALOGUE) == set(twin_values(*problem(np.random.default_rng(0)), 3))
+    fields = [field.name for field in dataclasses.fields(ClassCollapse)]
+    assert fields == [*CLASS_CATALOGUE, "undefined"]
+    assert all(metric.name == name for name, metric in CLASS_CATALOGUE.items())
+    assert not set(CATALOGUE) & set(CLASS_CATALOGUE)
 
 
 def test_every_entry_says_how_to_read_it():
-    for metric in CATALOGUE.values():
+    metrics = [*CATALOGUE.values(), *CLASS_CATALOGUE.values()]
+    for metric in metrics:
         assert metric.label
         assert metric.reading.endswith(".")
         assert metric.collapsed
         assert metric.source
         assert metric.high is None or metric.low < metric.high
-    assert len({metric.label for metric in CATALOGUE.values()}) == len(CATALOGUE)
+    assert len({metric.label for metric in metrics}) == len(metrics)
 
 
 @given(

@@ -83,6 +83,57 @@ def test_golden_undefined_values_carry_numbered_reasons():
     _check_golden("undefined-diagnosis.txt", str(diagnose(measurement)))
 
 
+def test_golden_last_layer():
+    """Weights near the shape of a feature model's minimiser with c = 0.25."""
+    model, [(inputs, targets)] = _known_network()
+    inputs = inputs + 0.5
+    with torch.no_grad():
+        model[2].weight.copy_(torch.tensor([[1.25, 0.25, 0.0], [0.0, 0.75, 0.0]]))
+    for variant in ("paper2024", "centred"):
+        measurement = measure(model, [(inputs, targets)], last_layer=variant, progress=False)
+        _check_golden(f"last-layer-{variant}.txt", str(measurement))
+
+
+def test_golden_classification():
+    """Three classes near the corners of a triangle, each of two points beside its mean."""
+    double = {"dtype": torch.float64}
+    corners = torch.tensor([[1.25, 0.0], [-0.5, 0.75], [-0.5, -1.0]], **double) @ torch.eye(
+        2, 4, **double
+    )
+    offset = torch.tensor([0.0, 0.0, 0.25, 0.0], **double)
+    inputs = torch.cat([corners + offset, corners - offset, corners[:1]])
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 3, bias=False)
+    ).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.diag(torch.tensor([1.0, 1.0, 0.5, 1.0])))
+        model[1].weight.copy_(corners)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 1])  # the last one is wrong
+    measurement = measure(model, [(inputs, labels)], task="classification", progress=False)
+    _check_golden("classification.txt", str(measurement))
+
+
+def test_long_lists_are_cut_and_one_target_says_why():
+    generator = torch.Generator().manual_seed(0)
+    model = torch.nn.Linear(12, 8)
+    inputs = torch.randn(50, 12, generator=generator)
+    text = str(measure(model, [(inputs, inputs[:, :8])], progress=False))
+    line = next(line for line in text.splitlines() if "conditions of 2024" in line)
+    assert line.count(", …") == 2
+    assert line.split("R² by target ")[1].count(", ") == 6
+    text = str(measure(torch.nn.Linear(12, 1), [(inputs, inputs[:, 0])], progress=False))
+    assert text.endswith(
+        ": last layer, conditions of 2024: NRC3 – (with one target it is 0 whatever the weight)"
+    )
+
+
+def test_rows_without_a_direction_are_said():
+    model = torch.nn.Linear(3, 2, bias=False)
+    inputs = torch.tensor([[0.0, 0, 0], [1, 2, 3], [3, 1, 2], [2, 2, 1]])
+    text = str(measure(model, [(inputs, inputs[:, :2])], last_layer="paper2024", progress=False))
+    assert "rows as they are; 1 row without a direction left out)" in text
+
+
 def test_conventions_and_missing_error_are_said():
     model, loader = _known_network()
     measurement = measure(

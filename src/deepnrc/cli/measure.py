@@ -30,6 +30,20 @@ class Part(StrEnum):
     TEST = "test"
 
 
+class Task(StrEnum):
+    """Tasks of `deepnrc.measure`."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
+
+
+class LastLayer(StrEnum):
+    """Variants of `deepnrc.measure`'s last-layer metrics."""
+
+    PAPER2024 = "paper2024"
+    CENTRED = "centred"
+
+
 @command
 def measure(
     run: Annotated[
@@ -75,6 +89,16 @@ def measure(
     intercept: Annotated[
         bool | None,
         typer.Option(help="Whether the linear prediction has an intercept; yes if none."),
+    ] = None,
+    task: Annotated[
+        Task, typer.Option(help="classification: targets are labels; adds neural collapse.")
+    ] = Task.REGRESSION,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes, where the model does not tell.")
+    ] = None,
+    last_layer: Annotated[
+        LastLayer | None,
+        typer.Option(help="Also NRC1 and NRC2 of 2024: rows as published, or less their mean."),
     ] = None,
     rule: Annotated[Rule, typer.Option(help="What a collapsed layer satisfies.")] = Rule.ALL,
     noise_tol: Annotated[float, typer.Option(help="NRC1 at most this.")] = 0.1,
@@ -130,12 +154,15 @@ def measure(
         "signal_rank": (int(signal_rank) if signal_rank and signal_rank.isdigit() else signal_rank),
         "center": center,
         "intercept": intercept,
+        "last_layer": None if last_layer is None else last_layer.value,
     }
     given = {name: value for name, value in options.items() if value is not None}
     measurement = deepnrc.measure(
         network,
         loader,
         reduce=int(reduce) if reduce.lstrip("-").isdigit() else reduce,
+        task=task.value,
+        classes=classes,
         **{**defaults, **given},
     )
     diagnosis = deepnrc.diagnose(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deepnrc.collect import LayerCollection, collect
+from deepnrc.collect import collect
+from deepnrc.collection import LayerCollection
 from deepnrc.errors import DataError
 from deepnrc.theory import Convention, TheoryGap, theory_gap
 from deepnrc.training.opened import OpenedRun

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepnrc.metrics.catalogue import CATALOGUE
+from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 
 if TYPE_CHECKING:
     from deepnrc.diagnosis import BoundCheck, Diagnosis
     from deepnrc.measurement import LayerMeasurement, Measurement
+    from deepnrc.metrics.last_layer import LastLayer
 
 __all__ = [
     "Table",
@@ -31,7 +32,25 @@ _COLUMNS = (
     "stable_rank",
     "weight_stable_rank",
 )
-_LABELS = {"random_alignment": "chance"}
+_CLASS_COLUMNS = (  # each condition of a classifier beside the one of a regression, [RU26] Table 1
+    "within_class_share",
+    "noise_component",
+    "simplex_distance",
+    "signal_target_cka",
+    "class_weight_cosine",
+    "class_weight_alignment",
+    "feature_weight_alignment",
+    "random_alignment",
+    "nearest_mean_agreement",
+    "linear_prediction_mse",
+    "class_distance_variance",
+)
+_LABELS = {
+    "random_alignment": "chance",
+    **{name: metric.label for name, metric in CATALOGUE.items()},
+    **{name: metric.label for name, metric in CLASS_CATALOGUE.items()},
+}
+_MOST_SHOWN = 6  # values of a list in one line
 
 
 @dataclass(frozen=True)
@@ -63,30 +82,41 @@ def measurement_text(measurement: "Measurement") -> Table:
     """The table of a measurement: one row a layer, undefined values numbered to their reasons."""
     reasons: dict[str, int] = {}
     rows = []
+    columns = _CLASS_COLUMNS if measurement.task == "classification" else _COLUMNS
     for layer in measurement.layers:
         cells = [layer.name, str(layer.width)]
-        for column in _COLUMNS:
+        for column in columns:
             cells.append(_cell(layer, column, reasons))
         rows.append(tuple(cells))
     footnotes = [f"[{count}] {reason}" for reason, count in reasons.items()]
     footnotes += [f"{layer.name}: {note}" for layer in measurement.layers for note in layer.notes]
     if any(layer.linear_prediction_mse < layer.linear_prediction_floor for layer in measurement):
         footnotes.append("< : below what rounding can resolve; the bound stands in its place")
-    headings = ("layer", "width", *(_LABELS.get(c) or CATALOGUE[c].label for c in _COLUMNS))
+    if measurement.last_layer is not None:
+        footnotes.append(_last_layer_line(measurement.last_layer))
+    headings = ("layer", "width", *(_LABELS[column] for column in columns))
     return Table(headings, tuple(rows), tuple(footnotes))
 
 
 def measurement_summary(measurement: "Measurement") -> str:
     """What was measured, in one or two lines above the table."""
     m = measurement
+    classify = m.task == "classification"
+    targets = f"{m.target_dim} classes" if classify else _counted(m.target_dim, "target dimension")
     text = (
         f"{m.model}: {_counted(m.samples, 'sample')} in {_counted(m.batches, 'batch', 'batches')}, "
-        f"{_counted(m.target_dim, 'target dimension')}, signal rank {m.signal_rank}"
+        f"{targets}, signal rank {m.signal_rank}"
     )
+    if classify and m.signal_rank == m.target_dim - 1:
+        text += " (classes − 1)"
     if not m.center:
         text += ", uncentred"
     if not m.intercept:
         text += ", no intercept in NRC4"
+    if m.accuracy is not None:
+        reason = m.undefined.get("accuracy")
+        said = f"undefined: {reason}" if reason else number(m.accuracy)
+        return f"{text}\nmodel's own accuracy {said}"
     if "model_mse" in m.undefined:
         return f"{text}\nmodel's own MSE undefined: {m.undefined['model_mse']}"
     text += f"\nmodel's own MSE {number(m.model_mse)}, R² {number(m.model_r2)}"
@@ -106,7 +136,8 @@ def diagnosis_text(diagnosis: "Diagnosis") -> str:
     """The diagnosis in words a newcomer understands, with thresholds and evidence."""
     d = diagnosis
     lines = [d.headline, ""]
-    heading = ("layer", "NRC1", "NRC2", "NRC3", "NRC4", "collapsed")
+    names = (condition.name.upper() for condition in d.verdicts[0].conditions)
+    heading = ("layer", *names, "collapsed")
     rows = [
         (
             verdict.layer,
@@ -128,8 +159,10 @@ def diagnosis_text(diagnosis: "Diagnosis") -> str:
 
 
 def _cell(layer: "LayerMeasurement", column: str, reasons: dict[str, int]) -> str:
-    value = getattr(layer, column)
-    reason = layer.undefined.get(column)
+    record = layer.collapse if column in CLASS_CATALOGUE else layer
+    assert record is not None
+    value = getattr(record, column)
+    reason = record.undefined.get(column)
     if column == "random_alignment" and math.isnan(value):
         reason = layer.undefined.get("feature_weight_alignment")
     if reason is not None:
@@ -139,6 +172,39 @@ def _cell(layer: "LayerMeasurement", column: str, reasons: dict[str, int]) -> st
     if column == "noise_component" and value < layer.noise_component_floor:
         return f"<{number(layer.noise_component_floor)}"
     return number(value)
+
+
+def _last_layer_line(last: "LastLayer") -> str:
+    """[A24]'s quantities; those that were not asked for are passed over."""
+    parts = []
+    if last.variant is not None:
+        rows = "rows less their mean" if last.variant == "centred" else "rows as they are"
+        chance = f"chance {number(last.chance_residual)}; " if last.chance_residual > 0 else ""
+        left_out = f"; {_counted(last.zero_rows, 'row')} without a direction left out"
+        parts.append(
+            f"NRC1 {_value(last, 'feature_pca_residual')}, "
+            f"NRC2 {_value(last, 'feature_weight_residual')} "
+            f"({chance}{rows}{left_out if last.zero_rows else ''})"
+        )
+    gram = f"NRC3 {_value(last, 'gram_residual')}"
+    if "gram_residual" not in last.undefined:
+        if "gamma_share" not in last.undefined:
+            gram += f" at γ/λ_min {number(last.gamma_share)}"
+        gram += f", eigenvalues of WWᵀ {_listed(last.gram_eigenvalues)}"
+    parts.append(gram)
+    if not math.isnan(last.r2) and len(last.target_r2) > 1:
+        parts.append(f"R² by target {_listed(last.target_r2)}")
+    return f"{last.layer}: last layer, conditions of 2024: {'; '.join(parts)}"
+
+
+def _value(last: "LastLayer", name: str) -> str:
+    reason = last.undefined.get(name)
+    return f"– ({reason})" if reason else number(getattr(last, name))
+
+
+def _listed(values: Sequence[float]) -> str:
+    shown = ", ".join(map(number, values[:_MOST_SHOWN]))
+    return f"{shown}, …" if len(values) > _MOST_SHOWN else shown
 
 
 def _bound_line(check: "BoundCheck") -> str:

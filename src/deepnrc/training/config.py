@@ -195,6 +195,7 @@ class MeasureConfig(_Table):
         signal_rank: k of NRC1–3, or ``"targets"``; None is the target dimension.
         center: As in `deepnrc.measure`.
         intercept: As in `deepnrc.measure`.
+        last_layer: As in `deepnrc.measure`: 2024's NRC1 and NRC2 too.
     """
 
     epochs: list[Annotated[int, Field(ge=0)]] | None = None
@@ -206,6 +207,7 @@ class MeasureConfig(_Table):
     signal_rank: int | str | None = None
     center: bool = True
     intercept: bool = True
+    last_layer: Literal["paper2024", "centred"] | None = None
 
     @field_validator("signal_rank")
     @classmethod
@@ -223,7 +225,7 @@ class MeasureConfig(_Table):
 
     def options(self) -> dict[str, Any]:
         """How to measure, as keyword arguments of `deepnrc.measure`."""
-        names = ("layers", "signal_rank", "center", "intercept")
+        names = ("layers", "signal_rank", "center", "intercept", "last_layer")
         return {name: getattr(self, name) for name in names}
 
     def schedule(self, epochs: int) -> tuple[int, ...]:

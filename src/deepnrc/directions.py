@@ -1,0 +1,87 @@
+"""Second moment of feature *directions*: of rows scaled to length 1, as [A24] takes them.
+
+Only the last layer's metrics of 2024 need it, and only when they are asked for: it is a Gram
+matrix of its own beside `Moments`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+__all__ = ["DirectionSums", "Directions", "direction_bytes"]
+
+_ROWS = 8192  # converted to float64 at a time
+_TINY = torch.finfo(torch.float64).tiny
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Mean of h̃h̃ᵀ over the rows that have a direction, h̃ = h/‖h‖.
+
+    Attributes:
+        count: Rows that have one.
+        zero_rows: Rows that have none and are left out: h = 0, or h = h̄ to rounding.
+        second_moment: Mean of h̃h̃ᵀ, d × d, of trace 1; 0 without rows.
+    """
+
+    count: int
+    zero_rows: int
+    second_moment: Float64[Tensor, "d d"]
+
+
+def direction_bytes(feature_dim: int) -> int:
+    """Memory of a `DirectionSums`."""
+    return 8 * feature_dim**2
+
+
+class DirectionSums:
+    """Adds rows, a batch at a time, and gives their `Directions`; all in float64.
+
+    Args:
+        feature_dim: d.
+        device: Of the rows.
+        center: Subtracted from each row before it is scaled; None: nothing.
+        eps: Machine epsilon of the features: rows nearer to ``center`` than it resolves have no
+            direction.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        *,
+        device: torch.device | str = "cpu",
+        center: Float64[Tensor, " d"] | None = None,
+        eps: float = 0.0,
+    ) -> None:
+        self._sum = torch.zeros(feature_dim, feature_dim, dtype=torch.float64, device=device)
+        self._center = None if center is None else center.to(device)
+        self._least = 0.0 if center is None else eps * float(torch.linalg.vector_norm(center))
+        self._count = self._zero = 0
+
+    def add(self, features: Tensor) -> None:
+        """Take in rows, n × d."""
+        for start in range(0, len(features), _ROWS):
+            rows = features[start : start + _ROWS]
+            h = rows.double()
+            if self._center is not None:
+                h = h - self._center
+            # By the largest entry first: squares of tiny rows would underflow.
+            largest = h.abs().amax(1, keepdim=True).clamp(min=_TINY)
+            h = h / largest
+            lengths = torch.linalg.vector_norm(h, dim=1, keepdim=True)
+            far = (lengths * largest).flatten() > self._least
+            unit = h[far] / lengths[far]
+            self._sum += unit.T @ unit
+            self._count += len(unit)
+            self._zero += len(rows) - len(unit)
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far, those without a direction included."""
+        return self._count + self._zero
+
+    def result(self) -> Directions:
+        """The mean over all rows so far, on the CPU."""
+        return Directions(self._count, self._zero, (self._sum / max(self._count, 1)).cpu())
