@@ -16,8 +16,10 @@ def run():
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(200, 5, generator=generator)
     model = MLP(5, 2, width=8, depth=4, generator=generator)
-    measurement = measure(model, [(inputs, model(inputs).detach())], progress=False)
-    return measurement, diagnose(measurement, noise_tol=1.0, rule="nrc1")
+    noise = 0.1 * torch.randn(200, 2, generator=generator)
+    measurement = measure(model, [(inputs, model(inputs).detach() + noise)], progress=False)
+    last = max(measurement[layer].noise_component for layer in ("fc3", "fc4"))
+    return measurement, diagnose(measurement, noise_tol=last, rule="nrc1")
 
 
 def _lines(axes):
@@ -50,9 +52,11 @@ def test_lines_mark_collapse_chance_and_the_models_error(run):
     measurement, diagnosis = run
     axes = layer_figure({"net": run}).axes
     first = measurement.names.index(diagnosis.first_collapsed_layer)
+    assert first == 2  # not where a line lands by default
     for panel in axes:
         assert list(_lines(panel)["first collapsed layer"].get_xdata()) == [first, first]
     own = _lines(axes[3])["model's own MSE"]
+    assert measurement.model_mse > 0
     assert list(own.get_ydata()) == [measurement.model_mse] * 2
     assert own.get_linestyle() == "--"
     chance = list(_lines(axes[2])["unrelated subspaces"].get_ydata())
@@ -92,3 +96,7 @@ def test_messages(run, tmp_path):
     with pytest.raises(FileError, match=r"cannot write '.*absent/x.png'"):
         save_figure(layer_figure({"net": run}), tmp_path / "absent" / "x")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "x.png").mkdir()  # drawn, but not to be put in place
+    with pytest.raises(FileError, match=r"cannot write '.*/x.png': Is a directory"):
+        save_figure(layer_figure({"net": run}), tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
