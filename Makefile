@@ -31,6 +31,7 @@ test-slow: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.ensemble
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

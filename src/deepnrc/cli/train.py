@@ -41,12 +41,20 @@ def train(
     """
     from deepnrc.diagnosis import diagnose  # noqa: PLC0415  - torch takes a second
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415
+    from deepnrc.training.distributed import is_launched, run_distributed  # noqa: PLC0415
     from deepnrc.training.run import RunEvents, run_experiment  # noqa: PLC0415
 
     config = find_experiment(experiment, values or ())
     folder = out or Path("runs") / config.name
     shown = _Shown(config.training.epochs)
-    run = run_experiment(config, folder, events=RunEvents(print, shown.epoch, shown.record))
+    events = RunEvents(print, shown.epoch, shown.record)
+    if is_launched():  # by torchrun
+        distributed = run_distributed(config, folder, events=events)
+        if distributed is None:  # the first process tells
+            return
+        run = distributed
+    else:
+        run = run_experiment(config, folder, events=events)
     if not run.trained_epochs:
         print(f"'{folder}' is finished: nothing was left to train")
     measurement = run.measurements.get("train")

@@ -31,7 +31,8 @@ from deepnrc.training.network import find_device, make_model
 from deepnrc.training.objective import make_objective
 from deepnrc.training.opened import check_provenance, in_batches, json_bytes, load_data, probe
 from deepnrc.training.optimizer import decay_text, learning_rate, make_optimizer
-from deepnrc.training.state import TrainingState, squared_error, train_epoch
+from deepnrc.training.state import EpochResult, TrainingState, squared_error
+from deepnrc.training.state import train_epoch as train_epoch_alone
 
 __all__ = ["RunEvents", "RunResult", "run_experiment"]
 
@@ -79,6 +80,7 @@ def run_experiment(
     *,
     data: Dataset | None = None,
     events: RunEvents | None = None,
+    train_epoch: Callable[..., EpochResult] = train_epoch_alone,
 ) -> RunResult:
     """Train, measure along the way, and write everything to a folder; go on where it stopped.
 
@@ -90,6 +92,7 @@ def run_experiment(
         out: Its folder; made if need be.
         data: In place of the set that the configuration names.
         events: Whom to tell of progress.
+        train_epoch: In place of `deepnrc.training.state.train_epoch`, with its arguments.
 
     Raises:
         DeepNRCError: The folder is in use by another process, or the loss is no longer finite.
@@ -100,16 +103,22 @@ def run_experiment(
     # Before anything is written: where the data are missing, no folder is left behind.
     data = load_data(config) if data is None else data
     with RunLock(out):
-        return _Run(config, RunFolder(out), data, events or RunEvents()).finish()
+        return _Run(config, RunFolder(out), data, events or RunEvents(), train_epoch).finish()
 
 
 class _Run:
     """A session on a folder whose lock is held."""
 
     def __init__(
-        self, config: ExperimentConfig, folder: RunFolder, data: Dataset, events: RunEvents
+        self,
+        config: ExperimentConfig,
+        folder: RunFolder,
+        data: Dataset,
+        events: RunEvents,
+        train_epoch: Callable[..., EpochResult],
     ) -> None:
         self.config, self.folder, self.events = config, folder, events
+        self.train_epoch = train_epoch
         training = config.training
         folder.prepare(config)
         check_provenance(folder, data)
@@ -181,7 +190,7 @@ class _Run:
     def _epoch(self, log: RunLog) -> None:
         training, epoch = self.config.training, self.state.epoch + 1
         lr = learning_rate(training, epoch)
-        result = train_epoch(
+        result = self.train_epoch(
             self.state,
             self.feeds["train"],
             self.objective,

@@ -1,0 +1,156 @@
+"""``deepnrc sweep`` as a program calls it: lines, table, messages, exit codes."""
+
+import io
+import re
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from deepnrc.cli.app import app
+from deepnrc.cli.sweep import _number, _options, _Shown, _table
+from deepnrc.training.config_file import parse_config
+from deepnrc.training.sweep import Member, MemberStatus
+
+SMALL = """
+[data]
+name = "synthetic"
+samples = 60
+[model]
+width = 6
+depth = 2
+[training]
+epochs = 2
+lr = 0.05
+batch_size = 16
+[measure]
+epochs = [2]
+"""
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["sweep", *map(str, arguments)])
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SMALL)
+    return "small.toml"
+
+
+def test_a_sweep_with_a_member_that_fails_and_once_more(experiment, tmp_path):
+    arguments = (
+        experiment,
+        "--set",
+        "model.width=5",
+        "--over",
+        "training.lr=0.05,1e30",
+        "--workers",
+        2,
+    )
+    first = run(*arguments)
+    assert first.exit_code == 1
+    assert first.stdout.startswith("2 runs of small in 'sweeps/small'\n")
+    assert re.search(
+        r"\d/2  lr=0.05_seed=0: done after 2 epochs, loss \d\.\d{3}e[+-]\d\d\n", first.stdout
+    )
+    assert re.search(r"\d/2  lr=1e\+30_seed=0: failed after 0 epochs\n", first.stdout)
+    assert first.stderr.startswith(
+        "error: 1 of 2 runs failed:\n  lr=1e+30_seed=0: the training loss is "
+    )
+    frame = pd.read_csv("sweeps/small/results.csv")
+    assert set(frame["run"]) == {"lr=0.05_seed=0"}
+    assert f"Written: sweeps/small/results.csv, {len(frame):,} rows" in first.stdout
+    assert "width = 5" in (tmp_path / "sweeps/small/lr=0.05_seed=0/config.toml").read_text()
+
+    again = run(
+        experiment, "--set", "model.width=5", "--over", "training.lr=5e-2", "--table", "a.csv"
+    )
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert "   1/1  lr=0.05_seed=0: done before after 2 epochs" in again.stdout
+    assert len(pd.read_csv("a.csv")) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--over", "training.lr"], "error: --over training.lr: expected KEY=VALUE,VALUE"),
+        (["--table", "a.xls"], "error: table: 'a.xls' must end in .csv or .parquet"),
+        (["--workers", "0"], "error: workers must be at least 1; got 0"),
+        (["--address", "auto"], "error: --address goes with --executor ray, not with local: leave"),
+        (["--option", "a=1"], "error: --option goes with --executor slurm or ray: leave it out"),
+        (
+            ["--executor", "ray", "--option", "a"],
+            "error: --option a: expected KEY=VALUE, such as slurm_partition=gpu",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(experiment, tmp_path, arguments, message):
+    result = run(experiment, *arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(message)
+    assert not (tmp_path / "sweeps").exists()
+
+
+def test_an_unknown_executor_is_wrong_usage(experiment):
+    assert run(experiment, "--executor", "moon").exit_code == 2
+
+
+def test_options_are_numbers_where_they_can_be():
+    assert _options(["a=1", "b=0.5", "c=gpu=x"]) == {"a": 1, "b": 0.5, "c": "gpu=x"}
+    assert isinstance(_number("1"), int)
+
+
+def status(name, state, epoch=0, loss=None):
+    config = parse_config(SMALL, source="small", name="small")
+    return MemberStatus(Member(name, config, {}), state, epoch, loss)
+
+
+STATUSES = [
+    status("names=[red]_seed=0", "done", 2, 0.125),
+    status("b", "running", 1, 0.25),
+    status("c", "waiting"),
+    status("d", "failed"),
+    status("e", "done before", 2),
+]
+
+
+def shown(rows):
+    console = Console(file=io.StringIO(), width=80)
+    console.print(_table(STATUSES, rows))
+    return console.file.getvalue()
+
+
+def test_the_live_table_holds_all_runs():
+    text = shown(10)
+    assert "1 running, 1 waiting, 1 done, 1 done before, 1 failed" in text
+    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in text.splitlines() if "│" in line]
+    assert rows == [
+        ["names=[red]_seed=0", "2/2", "1.250e-01", "done"],
+        ["b", "1/2", "2.500e-01", "running"],
+        ["c", "0/2", "", "waiting"],
+        ["d", "0/2", "", "failed"],
+        ["e", "2/2", "", "done before"],
+    ]
+
+
+def test_where_not_all_fit_those_under_way_come_first():
+    text = shown(2)
+    assert "│ b " in text
+    assert "│ d " in text
+    assert "│ c " not in text
+    assert "1 waiting" in text
+
+
+def test_in_a_pipe_each_run_that_ends_is_one_line(capsys):
+    with _Shown() as lines:
+        lines.show(STATUSES[:3])
+        lines.show(STATUSES)
+        lines.show(STATUSES)
+    assert capsys.readouterr().out.splitlines() == [
+        "   1/3  names=[red]_seed=0: done after 2 epochs, loss 1.250e-01",
+        "   2/5  d: failed after 0 epochs",
+        "   3/5  e: done before after 2 epochs",
+    ]
