@@ -135,7 +135,7 @@ def cases(*, size: str, only: str = "") -> Iterator[Case]:
     """
     narrow = {"quick": 20_000, "normal": 200_000, "full": 200_000}[size]
     wide = {"quick": 4_096, "normal": 16_384, "full": 200_000}[size]
-    images = {"quick": 64, "normal": 512, "full": 2_048}[size]
+    images = {"quick": 64, "normal": 1_024, "full": 2_048}[size]
     steps = 300 if size == "quick" else 1_000
     fresh, trained = partial(mlp, 256), partial(mlp, 256, steps=steps)
     large, large_trained = partial(mlp, 1024), partial(mlp, 1024, steps=steps, batch=64)

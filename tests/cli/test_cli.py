@@ -214,4 +214,5 @@ def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):
     text = shown.decode()
     assert "measuring 2 layers against 2 target dimensions; at most" in text
     assert "\x1b[1m" in text  # headings in bold
+    assert "last layer, conditions of 2024: NRC3" in text  # the notes below the table
     assert "Thresholds" in text

@@ -46,6 +46,7 @@ def test_panels_hold_the_measurements(run):
         "fc4",
     ]
     assert axes[0].get_yscale() == axes[3].get_yscale() == "log"
+    assert axes[1].get_ylim() == axes[2].get_ylim() == (-0.03, 1.05)  # all of [0, 1], always
 
 
 def test_lines_mark_collapse_chance_and_the_models_error(run):
@@ -66,7 +67,9 @@ def test_lines_mark_collapse_chance_and_the_models_error(run):
 def test_no_green_line_without_collapse_and_one_column_a_network(run):
     measurement, _ = run
     not_collapsed = (measurement, diagnose(measurement, noise_tol=0.0))
-    axes = layer_figure({"a": run, "b": not_collapsed}, note="made from x").axes
+    figure = layer_figure({"a": run, "b": not_collapsed}, note="made from x")
+    assert figure.get_supxlabel() == "made from x"
+    axes = figure.axes
     assert len(axes) == 8
     titles = {panel.get_title() for panel in axes} - {""}
     assert titles == {"a", "b"}

@@ -116,6 +116,8 @@ def test_bf16_computes_in_bfloat16_and_keeps_float32_weights():
 
 
 @pytest.mark.slow
+# torch's own compiler uses a deprecated part of torch.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
 def test_compiled_gives_the_same_loss_and_gradient():
     model, (x, y) = network(), data()
     expected, _ = mean_squared_error(model, x, y)
