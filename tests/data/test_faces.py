@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +181,23 @@ def test_hugging_face_without_datasets(monkeypatch):
     message = r"reading 'someone/faces' from Hugging Face needs datasets, .*`pip install datasets`"
     with pytest.raises(DeepNRCError, match=message):
         load("utkface", "hf:someone/faces")
+
+
+def test_a_hugging_face_copy_is_read_by_the_real_library(tmp_path, monkeypatch):
+    """Rows as that of py97/UTKFace-Cropped: a key without ending, the bytes of a JPEG."""
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    pytest.importorskip("datasets", reason="optional; pip install datasets")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").table
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    pictures = [{"bytes": jpeg(), "path": None} for _ in range(4)]
+    pictures[3]["bytes"] = pictures[3]["bytes"][:100]
+    keys = ["23_0_1_20170101", "45_1_2_20170102", "no_face", "61_0_1_20170103"]
+    rows = table({"__key__": keys, "jpg.chip.jpg": pictures})
+    parquet.write_table(rows, folder / "train-00000-of-00001.parquet")
+    with pytest.warns(DeepNRCWarning, match="1 badly named .no_face.jpg.; 1 unreadable"):
+        raw = read_faces(Path(f"hf:{folder}"))
+    assert raw.targets.flatten().tolist() == [23.0, 45.0]
+    assert raw.inputs[torch.tensor([1])].shape == (1, 3, 128, 128)
