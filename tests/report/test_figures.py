@@ -103,3 +103,14 @@ def test_messages(run, tmp_path):
     with pytest.raises(FileError, match=r"cannot write '.*/x.png': Is a directory"):
         save_figure(layer_figure({"net": run}), tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_a_long_note_is_not_cut_off(run):
+    note = "5000 (state, action) pairs of an expert, trained on this machine " * 3 + "\nseed 0"
+    figure = layer_figure({"net": run}, note=note)
+    figure.canvas.draw()
+    assert figure.get_supxlabel().split() == note.split()
+    (text,) = [x for x in figure.texts if x.get_text() == figure.get_supxlabel()]
+    extent = text.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.width

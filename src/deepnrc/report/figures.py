@@ -65,7 +65,9 @@ def layer_figure(
         _name_layers(grid[3][column], measurement.names)
     _legend(figure, grid)
     if note:
-        figure.supxlabel(note, fontsize=8, color=_GREY)
+        longest = int(14 * width * len(runs))  # characters that fit at this size
+        lines = (textwrap.fill(line, longest) for line in note.splitlines())
+        figure.supxlabel("\n".join(lines), fontsize=8, color=_GREY)
     return figure
 
 
