@@ -1,6 +1,7 @@
 """Where the time of one measurement goes, for the page that explains a missed goal."""
 
 import time
+import unittest.mock
 from collections import defaultdict
 from typing import Any
 
@@ -65,13 +66,10 @@ def print_profile(case: Case) -> None:
 
     evaluate(run())
     before = seconds(lambda: plain(case.model, case.loader))
-    Trace.__init__ = timed_init  # type: ignore[method-assign]
-    try:
+    with unittest.mock.patch.object(Trace, "__init__", timed_init):
         start = time.perf_counter()
         collection = run(forward=forward)
         spent["pass"] = time.perf_counter() - start
-    finally:
-        Trace.__init__ = receive  # type: ignore[method-assign]
     spent["evaluation"] = seconds(lambda: evaluate(collection))
     base = (before + seconds(lambda: plain(case.model, case.loader))) / 2
     slower = spent["forward"] - spent["accumulators"] - base

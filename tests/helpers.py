@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import subprocess
 import sys
 import textwrap
@@ -153,3 +154,46 @@ def _bits(tensor):
     if tensor is None:
         return None
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def on_a_terminal(*arguments, cwd):
+    """What ``deepnrc`` shows on a terminal 120 columns wide; it must end well."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deepnrc.cli", *arguments],
+        stdout=follower,
+        stderr=follower,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", "TERM": "xterm"},
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+def small_run(*epochs):
+    """The TOML of a run that takes a moment, measured at these epochs of its two."""
+    return f"""
+[data]
+name = "synthetic"
+samples = 60
+[model]
+width = 6
+depth = 2
+[training]
+epochs = 2
+lr = 0.05
+batch_size = 16
+[measure]
+epochs = {list(epochs)}
+"""

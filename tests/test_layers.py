@@ -94,10 +94,10 @@ def test_selection(select, expected):
     [
         (
             "encoder.frist",
-            r"layers='encoder.frist' matches no weight layer; did you mean 'encoder.first'\? "
-            r"There are: encoder.first, encoder.conv, head$",
+            r"layers='encoder.frist' matches no weight layer \(did you mean "
+            r"'encoder.first'\?\); there are: encoder.first, encoder.conv, head$",
         ),
-        ("zzz", r"layers='zzz' matches no weight layer; There are: encoder.first"),
+        ("zzz", r"layers='zzz' matches no weight layer; there are: encoder.first"),
         ("decoder.*", r"layers='decoder.\*' matches no weight layer"),
         (
             "relu",
@@ -109,7 +109,10 @@ def test_selection(select, expected):
         (nn.Conv2d, r"layers=Conv2d takes no weight layer; there are: encoder.first"),
         (nn.ReLU, r"layers=ReLU takes no weight layer"),
         (lambda name, module: False, r"the predicate given as layers takes no weight layer; there"),
-        (["head", "haed"], r"layers='haed' matches no weight layer; did you mean 'head'\?"),
+        (
+            ["head", "haed"],
+            r"layers='haed' matches no weight layer \(did you mean 'head'\?\); there are: encoder",
+        ),
         ([], r"layers is empty: name a layer, or pass None to take all"),
     ],
 )
@@ -127,7 +130,7 @@ def test_a_module_as_selector_is_refused_not_called():
 
 def test_long_listings_are_cut():
     model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
-    with pytest.raises(LayerError, match=r"There are: 0, 1, 2, 3, 4, 5, 6, 7, …$"):
+    with pytest.raises(LayerError, match=r"; there are: 0, 1, 2, 3, 4, 5, 6, 7, …$"):
         find_layers(model, "none")
 
 

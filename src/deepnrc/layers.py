@@ -248,5 +248,5 @@ def _unmatched(selector: object, model: nn.Module, names: list[str]) -> str:
             f"and convolutions are measured; there are: {listing}"
         )
     near = difflib.get_close_matches(selector, names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"layers={selector!r} matches no weight layer; {hint}There are: {listing}"
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"layers={selector!r} matches no weight layer{hint}; there are: {listing}"

@@ -1,7 +1,6 @@
 """See what enters named layers during a forward pass; leave nothing behind."""
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
@@ -49,12 +48,7 @@ class Trace:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._remove()
 
     def _remove(self) -> None:

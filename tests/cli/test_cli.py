@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import os
-import pty
-import subprocess
 import sys
 
 import pytest
@@ -15,6 +12,7 @@ from typer.testing import CliRunner
 
 from deepnrc import __version__, load, measure
 from deepnrc.cli.app import app
+from helpers import on_a_terminal
 
 MODELS = """
 import torch
@@ -193,25 +191,7 @@ def test_version():
 
 def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):
     path, name = folder
-    leader, follower = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deepnrc.cli", "measure", "--model", f"{name}:make",
-         "--data", f"{name}:data"],
-        stdout=follower, stderr=follower, cwd=path, env=environment,
-    )  # fmt: skip
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = shown.decode()
+    text = on_a_terminal("measure", "--model", f"{name}:make", "--data", f"{name}:data", cwd=path)
     assert "measuring 2 layers against 2 target dimensions; at most" in text
     assert "\x1b[1m" in text  # headings in bold
     assert "last layer, conditions of 2024: NRC3" in text  # the notes below the table

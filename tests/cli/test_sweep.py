@@ -12,21 +12,9 @@ from deepnrc.cli.app import app
 from deepnrc.cli.sweep import _number, _options, _Shown, _table
 from deepnrc.training.config_file import parse_config
 from deepnrc.training.sweep import Member, MemberStatus
+from helpers import small_run
 
-SMALL = """
-[data]
-name = "synthetic"
-samples = 60
-[model]
-width = 6
-depth = 2
-[training]
-epochs = 2
-lr = 0.05
-batch_size = 16
-[measure]
-epochs = [2]
-"""
+SMALL = small_run(2)
 
 
 def run(*arguments):

@@ -1,17 +1,14 @@
 """``deepnrc train`` and ``deepnrc measure RUN``, called as a program calls them."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from deepnrc import load
 from deepnrc.cli.app import app
+from helpers import on_a_terminal
 
 SMALL = [
     "--set", "data.samples=100", "--set", "model.width=8", "--set", "model.depth=3",
@@ -160,23 +157,6 @@ def test_built_data_train_as_the_paper_says(tmp_path, monkeypatch):
 
 
 def test_on_a_terminal_one_line_is_written_over(tmp_path):
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deepnrc.cli", "train", "synthetic", *SMALL],
-        stdout=follower, stderr=follower, cwd=tmp_path,
-        env={**os.environ, "COLUMNS": "120", "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = shown.decode()
+    text = on_a_terminal("train", "synthetic", *SMALL, cwd=tmp_path)
     assert "\repoch    1/4" in text
     assert "0:00 left" in text

@@ -6,7 +6,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deepnrc.data.cache import data_folder, load_tensors, save_tensors
+from deepnrc.data.cache import (
+    build_command,
+    data_folder,
+    load_tensors,
+    rebuild_command,
+    save_tensors,
+)
 from deepnrc.errors import FileError
 
 REBUILD = "make it"
@@ -147,3 +153,14 @@ def test_failed_writing_leaves_the_old_file_and_no_draft(path, monkeypatch):
 def test_a_file_where_a_folder_should_be(path):
     with pytest.raises(FileError, match=r"inside cannot be written \(.*\); .* DEEPNRC_HOME"):
         save_tensors(path / "inside", {"a": torch.zeros(3)}, {})
+
+
+def test_build_command():
+    assert build_command("hopper", 7, 0) == "deepnrc data build hopper --samples 7"
+    assert build_command("hopper", 7, 2) == "deepnrc data build hopper --samples 7 --seed 2"
+
+
+def test_a_built_sets_file_name_tells_how_to_build_it_again(tmp_path):
+    path = tmp_path / "hopper-samples70-seed2.safetensors"
+    assert rebuild_command("hopper", path) == "deepnrc data build hopper --samples 70 --seed 2"
+    assert rebuild_command("hopper", tmp_path / "x") == "deepnrc data build hopper"

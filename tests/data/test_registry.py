@@ -47,3 +47,7 @@ def test_a_wrong_name_gets_the_nearest(name, hint):
 def test_a_name_like_no_other_gets_no_hint():
     with pytest.raises(ArgumentError, match="got 'qqq'; There are swimmer"):
         find_source("qqq")
+
+
+def test_the_papers_number_of_samples_is_the_default():
+    assert find_source("hopper").default_samples == 5000

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepnrc.data import build, built_sets, find_source, load_raw
-from deepnrc.data.store import build_command, check_folder, file_sha256
+from deepnrc.data import build, built_sets, load_raw
+from deepnrc.data.store import check_folder, file_sha256
 from deepnrc.errors import ArgumentError, FileError
 
 BUILD = (
@@ -192,12 +192,6 @@ def test_a_cache_folder_that_cannot_be_made(toy_log, home, tmp_path):
     (tmp_path / "home").write_text("a file where a folder should be")
     with pytest.raises(FileError, match=r"data cannot be written .* set DEEPNRC_HOME"):
         build("toy")
-
-
-def test_build_command():
-    assert build_command("hopper", 7, 0) == "deepnrc data build hopper --samples 7"
-    assert build_command("hopper", 7, 2) == "deepnrc data build hopper --samples 7 --seed 2"
-    assert find_source("hopper").default_samples == 5000
 
 
 def test_a_file_that_cannot_be_hashed(tmp_path):

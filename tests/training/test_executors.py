@@ -13,22 +13,9 @@ from deepnrc.training.config_file import parse_config, plain_config, toml_text
 from deepnrc.training.executors import Job, LocalExecutor, RayExecutor, SlurmExecutor
 from deepnrc.training.folder import RunFolder, RunLock
 from deepnrc.training.log import read_log
+from helpers import small_run
 
-SMALL = """
-name = "small"
-[data]
-name = "synthetic"
-samples = 60
-[model]
-width = 6
-depth = 2
-[training]
-epochs = 2
-lr = 0.05
-batch_size = 16
-[measure]
-epochs = [2]
-"""
+SMALL = 'name = "small"' + small_run(2)
 LONG = "training.epochs=1000000"  # until it is ended
 DIVERGES = "training.lr=1e30"
 
@@ -200,7 +187,7 @@ ON_RAY = """
 import pathlib, sys, time
 import ray
 from ray.cluster_utils import Cluster
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(pathlib.Path(sys.argv[2]).parent)]
 from test_executors import DIVERGES, check, job, outcomes
 from deepnrc.training.executors import RayExecutor
 folder = pathlib.Path(sys.argv[1])

@@ -22,21 +22,9 @@ from deepnrc.training.sweep import (
     tidy_frame,
     write_table,
 )
+from helpers import small_run
 
-SMALL = """
-[data]
-name = "synthetic"
-samples = 60
-[model]
-width = 6
-depth = 2
-[training]
-epochs = 2
-lr = 0.05
-batch_size = 16
-[measure]
-epochs = [0, 2]
-"""
+SMALL = small_run(0, 2)
 
 
 def make(overrides=()):

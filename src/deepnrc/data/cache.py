@@ -7,6 +7,7 @@ description and every tensor (name, type, shape, bytes), so a change of either i
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,14 @@ from safetensors.torch import save
 
 from deepnrc.errors import FileError
 
-__all__ = ["data_folder", "load_tensors", "save_tensors", "write_atomically"]
+__all__ = [
+    "build_command",
+    "data_folder",
+    "load_tensors",
+    "rebuild_command",
+    "save_tensors",
+    "write_atomically",
+]
 
 LAYOUT = "deepnrc-data-1"  # counts up when an older reader would misunderstand the file
 
@@ -33,6 +41,19 @@ def data_folder() -> Path:
     home = os.environ.get("DEEPNRC_HOME")  # empty counts as not set
     base = Path(home).expanduser() if home else platformdirs.user_cache_path("deepnrc")
     return base / "data"
+
+
+def build_command(name: str, samples: int, seed: int) -> str:
+    """What to type to build this set."""
+    return f"deepnrc data build {name} --samples {samples}" + (f" --seed {seed}" if seed else "")
+
+
+def rebuild_command(name: str, path: Path) -> str:
+    """What to type to build this file again: size and seed stand in a built set's file name."""
+    match = re.search(r"-samples(\d+)-seed(\d+)", path.name)
+    if match is None:
+        return f"deepnrc data build {name}"
+    return build_command(name, int(match[1]), int(match[2]))
 
 
 def save_tensors(

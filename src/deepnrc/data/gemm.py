@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from deepnrc.data.cache import load_tensors, save_tensors
+from deepnrc.data.cache import load_tensors, rebuild_command, save_tensors
 from deepnrc.data.gemm_kernel import Kernel, compile_kernel
 from deepnrc.data.source import BuildRequest, RawData, Source
 from deepnrc.errors import ArgumentError
@@ -36,7 +36,6 @@ GRID = {
 }
 RUNS = 4
 TARGETS = tuple(f"run{run} (ms)" for run in range(1, RUNS + 1))
-_REBUILD = "deepnrc data build gemm --again"
 
 
 def build_gemm(path: Path, request: BuildRequest) -> None:
@@ -118,7 +117,7 @@ def read_gemm(path: Path) -> RawData:
     Raises:
         FileError: if the file is missing, damaged or altered.
     """
-    tensors, provenance = load_tensors(path, rebuild=_REBUILD)
+    tensors, provenance = load_tensors(path, rebuild=rebuild_command("gemm", path))
     return RawData(
         inputs=tensors["inputs"].double(),
         targets=tensors["targets"],

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from deepnrc.data.cache import build_command
 from deepnrc.data.dataset import Dataset, first_rows, split_data
 from deepnrc.data.download import check_fetched, fetched_folder
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import RawData, Scaling, Source
-from deepnrc.data.store import build_command, check_built, file_sha256, find_built
+from deepnrc.data.store import check_built, file_sha256, find_built
 from deepnrc.errors import ArgumentError, FileError
 
 __all__ = ["load", "load_raw"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepnrc.data.cache import data_folder, write_atomically
+from deepnrc.data.cache import build_command, data_folder, write_atomically
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import BuildRequest, RawData, Source
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
@@ -21,7 +21,6 @@ from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 __all__ = [
     "BuiltSet",
     "build",
-    "build_command",
     "built_sets",
     "check_built",
     "check_folder",
@@ -135,11 +134,6 @@ def check_built(source: Source, built: BuiltSet, **options: object) -> tuple[Raw
     else:
         sha256 = file_sha256(built.path)
     return source.read_built(built.path, **options), sha256
-
-
-def build_command(name: str, samples: int, seed: int) -> str:
-    """What to type to build this set."""
-    return f"deepnrc data build {name} --samples {samples}" + (f" --seed {seed}" if seed else "")
 
 
 def check_folder(folder: Path, *, rebuild: str) -> str:

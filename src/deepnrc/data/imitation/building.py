@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from deepnrc.data.cache import load_tensors, save_tensors
+from deepnrc.data.cache import load_tensors, rebuild_command, save_tensors
 from deepnrc.data.imitation.experts import expert
 from deepnrc.data.imitation.playing import check_at_least, play
 from deepnrc.data.imitation.reacher import build_reacher, save_reacher
@@ -91,7 +91,7 @@ def read_built(task: Task, path: Path) -> RawData:
     Raises:
         FileError: if the file is missing, damaged or altered; the message says how to build it.
     """
-    tensors, description = load_tensors(path, rebuild=f"deepnrc data build {task.name}")
+    tensors, description = load_tensors(path, rebuild=rebuild_command(task.name, path))
     return RawData(
         inputs=tensors["inputs"],
         targets=tensors["targets"],

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepnrc.data.cache import data_folder, load_tensors, save_tensors
+from deepnrc.data.cache import build_command, data_folder, load_tensors, save_tensors
 from deepnrc.data.imitation.playing import check_at_least, play
 from deepnrc.data.imitation.tasks import REACHER
 from deepnrc.data.reacher_expert import expert_action
@@ -163,9 +163,7 @@ def load_reacher(path: Path | None = None, *, samples: int = 1000, seed: int = 0
     Raises:
         FileError: if the file is missing, damaged or altered; the message says how to build it.
     """
-    rebuild = f"deepnrc data build reacher --samples {samples}" + (
-        f" --seed {seed}" if seed else ""
-    )
+    rebuild = build_command("reacher", samples, seed)
     path = reacher_path(samples=samples, seed=seed) if path is None else path
     tensors, description = load_tensors(path, rebuild=rebuild)
     # load_tensors has checked the file's digest, so what save_reacher wrote is what is here.
