@@ -9,7 +9,7 @@ import torch
 import deepnrc
 from deepnrc.data.load import load as load_data_set
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
-from deepnrc.training import run as runs
+from deepnrc.training import session as sessions
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.folder import RunFolder, RunLock
 from deepnrc.training.log import read_log
@@ -189,7 +189,7 @@ def test_seeds_differ(finished, tmp_path):
 
 
 def test_a_state_is_saved_between_measurements_when_time_passes(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(sessions, "_SAVE_SECONDS", 0.0)
     made = config(measure={"epochs": [6]})
     run_until(5, made, tmp_path)
     assert run_experiment(made, tmp_path).trained_epochs == 2
