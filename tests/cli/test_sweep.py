@@ -61,12 +61,29 @@ def test_a_sweep_with_a_member_that_fails_and_once_more(experiment, tmp_path):
     assert len(pd.read_csv("a.csv")) == len(frame)
 
 
+def test_a_sweep_of_members_trained_together(experiment, tmp_path):
+    arguments = (experiment, "--seeds", 3, "--over", "training.lr=0.05,1e30", "--together", 3)
+    result = run(*arguments, "--workers", 1)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("6 runs of small in 'sweeps/small', trained in 2 jobs\n")
+    assert "error: 3 of 6 runs failed:\n  lr=1e+30_seed=0: the training loss is" in result.stderr
+    assert set(pd.read_csv("sweeps/small/results.csv")["run"]) == {
+        f"lr=0.05_seed={seed}" for seed in range(3)
+    }
+    started = (tmp_path / "sweeps/small/lr=0.05_seed=2/sessions.jsonl").read_text()
+    assert '"together": 3' in started
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--over", "training.lr"], "error: --over training.lr: expected KEY=VALUE,VALUE"),
         (["--table", "a.xls"], "error: table: 'a.xls' must end in .csv or .parquet"),
         (["--workers", "0"], "error: workers must be at least 1; got 0"),
+        (
+            ["--together", "0"],
+            "error: together must be at least 1, runs that are trained at once; ",
+        ),
         (["--address", "auto"], "error: --address goes with --executor ray, not with local: leave"),
         (["--option", "a=1"], "error: --option goes with --executor slurm or ray: leave it out"),
         (

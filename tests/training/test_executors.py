@@ -1,10 +1,12 @@
 """Members run by processes here, by submitit and by a Ray cluster; all of them real."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -29,7 +31,8 @@ def outcomes(executor, jobs, seconds=240):
     """What went wrong with each, by name."""
     executor.start(jobs)
     ended, until = {}, time.monotonic() + seconds
-    while len(ended) < len(jobs):
+    count = sum(len(one.names) for one in jobs)
+    while len(ended) < count:
         assert time.monotonic() < until, f"only {sorted(ended)} ended"
         new = executor.finished()
         assert not ended.keys() & new.keys()
@@ -69,6 +72,40 @@ def test_local_processes_run_members_and_a_killed_one_is_named(tmp_path):
     assert "lower the learning rate" in (tmp_path / "output" / "bad.txt").read_text()
 
 
+def together(folder):
+    """Two good members and between them one that diverges, as one job."""
+    first, *others = (
+        job(folder, name, *settings)
+        for name, settings in (("good", ()), ("bad", (DIVERGES,)), ("well", ("seed=1",)))
+    )
+    return replace(first, others=tuple(others))
+
+
+def check_together(ended, folder):
+    check(ended, folder)
+    assert list(ended) == ["good", "bad", "well"]
+    assert ended["well"] == ""
+    pids = {json.loads(_started(folder / name))["process"] for name in ended}
+    assert len(pids) == 1
+
+
+def _started(folder):
+    return RunFolder(folder).sessions.read_text().splitlines()[0]
+
+
+def test_a_local_process_runs_members_together_and_killed_all_are_named(tmp_path):
+    with LocalExecutor(tmp_path / "output", workers=1) as executor:
+        ended = outcomes(executor, [together(tmp_path)])
+        check_together(ended, tmp_path)
+        first, second = job(tmp_path, "long", LONG), job(tmp_path, "as long", LONG, "seed=1")
+        executor.start([replace(first, others=(second,))])
+        executor._running["long"].kill()
+        executor._running["long"].wait()
+        assert executor.finished() == dict.fromkeys(
+            ["long", "as long"], "its process was ended by SIGKILL"
+        )
+
+
 def test_leaving_a_local_executor_ends_its_processes(tmp_path):
     with LocalExecutor(tmp_path / "output", workers=1) as executor:
         executor.start([job(tmp_path, "long", LONG), job(tmp_path, "next")])
@@ -94,6 +131,10 @@ def test_a_process_that_says_nothing_is_named_by_its_exit_code(tmp_path):
     executor = LocalExecutor(tmp_path)
     (tmp_path / "a.txt").write_text(" \n")
     assert executor._outcome("a", 3) == "its process ended with exit code 3"
+    (tmp_path / "a.txt").write_text("so far\n7\n")  # no list of outcomes
+    assert executor._outcome("a", 3) == "so far\n7"
+    (tmp_path / "a.txt").write_text('warning: x\n["", "this\\nand that"]\n')
+    assert executor._outcome("a", 1) == ["", "this\nand that"]
     assert executor._outcome("a", 0) == ""
 
 
@@ -111,6 +152,11 @@ def test_submitit_runs_members(tmp_path):
     with slurm(tmp_path, workers=2, options={"timeout_min": 5}) as executor:
         ended = outcomes(executor, [job(tmp_path, "good"), job(tmp_path, "bad", DIVERGES)])
     check(ended, tmp_path)
+
+
+def test_submitit_runs_members_together(tmp_path):
+    with slurm(tmp_path, options={"timeout_min": 5}) as executor:
+        check_together(outcomes(executor, [together(tmp_path)]), tmp_path)
 
 
 @pytest.mark.slow
@@ -188,7 +234,7 @@ import pathlib, sys, time
 import ray
 from ray.cluster_utils import Cluster
 sys.path[:0] = [sys.argv[2], str(pathlib.Path(sys.argv[2]).parent)]
-from test_executors import DIVERGES, check, job, outcomes
+from test_executors import DIVERGES, check, check_together, job, outcomes, together
 from deepnrc.training.executors import RayExecutor
 folder = pathlib.Path(sys.argv[1])
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -199,6 +245,7 @@ with RayExecutor(address=cluster.address) as executor:
     assert [node["Resources"]["CPU"] for node in alive] == [1.0, 1.0], alive
     jobs = [job(folder, "good"), job(folder, "bad", DIVERGES)]
     check(outcomes(executor, jobs), folder)
+    check_together(outcomes(executor, [together(folder / "together")]), folder / "together")
     executor.start([job(folder, "killed", "training.epochs=1000000")])
     pid = None
     while pid is None:

@@ -12,7 +12,7 @@ from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config_file import parse_config
 from deepnrc.training.folder import RunFolder, RunLock
 from deepnrc.training.log import read_log
-from deepnrc.training.member import run_member
+from deepnrc.training.member import run_member, run_members
 from deepnrc.training.run import run_experiment
 from deepnrc.training.sweep import (
     check_table,
@@ -44,8 +44,8 @@ class Here:
         if not self.jobs:
             return {}
         job = self.jobs.pop(0)
-        self.ran.append(job.name)
-        return {job.name: run_member(str(job.folder), job.config)}
+        self.ran.append("+".join(job.names))
+        return job.outcomes(run_members(job.folders, job.configs))
 
     def __enter__(self):
         return self
@@ -248,6 +248,54 @@ def test_an_error_of_any_kind_is_told_by_its_type(tmp_path):
     text = SMALL.replace('name = "synthetic"', 'name = "synthetic"\nunknown = 3')
     assert "unknown key 'data.unknown'" in run_member(str(tmp_path / "a"), text)
     assert run_member(str(tmp_path / "run"), SMALL) != ""
+
+
+def test_trained_together_each_member_is_the_run_it_is_alone(swept, tmp_path):
+    out, members, _, _, _ = swept
+    deeper = expand(make, ["model.depth=3"])
+    executor, statuses = sweep([*members, *deeper], tmp_path, together=3)
+    assert executor.ran == [
+        "weight_decay=0_seed=0+weight_decay=0_seed=1",
+        "weight_decay=0.01_seed=0+weight_decay=0.01_seed=1",
+        "depth=3_seed=0",
+    ]
+    assert {status.state for status in statuses} == {"done"}
+    got, expected = tidy_frame(members, tmp_path), tidy_frame(members, out)
+    # Rounding of float32 (6e-8) in another order of summation, grown over six steps.
+    pd.testing.assert_frame_equal(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sweep_that_goes_on_trains_the_same_members_together(tmp_path):
+    members = expand(make, [], seeds=5)
+    sweep(members, tmp_path, together=2)
+    for seed in (1, 4):
+        (tmp_path / f"seed={seed}" / "sessions.jsonl").unlink()
+    executor, statuses = sweep(members, tmp_path, together=2)
+    assert executor.ran == ["seed=1", "seed=4"]  # of other groups: 0, then 1 and 2, 3 and 4
+    assert [status.state for status in statuses].count("done before") == 3
+
+
+def test_together_one_that_diverges_fails_alone(tmp_path):
+    members = expand(make, ["training.lr=0.05,1e30"])
+    executor, statuses = sweep(members, tmp_path, together=8)
+    assert executor.ran == ["lr=0.05_seed=0+lr=1e+30_seed=0"]
+    assert [status.state for status in statuses] == ["done", "failed"]
+    assert "lower the learning rate (training.lr is 1e+30)" in statuses[1].error
+    assert (tmp_path / "failures" / "lr=1e+30_seed=0.txt").is_file()
+
+
+def test_what_fails_for_all_is_told_of_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path / "home"))
+    members = expand(lambda over: make(["data.name=hopper", *over]), [], seeds=2)
+    _, statuses = sweep(members, tmp_path / "out", together=2)
+    for status in statuses:
+        assert "deepnrc data build hopper --samples 60" in status.error
+
+
+def test_fewer_than_one_together_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="together must be at least 1, runs that are trained"):
+        sweep(expand(make, []), tmp_path / "out", together=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_running_member_is_followed_by_its_log(tmp_path):

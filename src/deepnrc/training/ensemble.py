@@ -23,7 +23,10 @@ from deepnrc.training.optimizer import learning_rate, make_optimizer
 from deepnrc.training.stacked_step import GraphedStep, OwnUpdates, StackedSGD, member_norms
 from deepnrc.training.state import EpochResult, TrainingState
 
-__all__ = ["Ensemble", "MemberResult", "train_together"]
+__all__ = ["OWN_KEYS", "Ensemble", "MemberResult", "train_together"]
+
+OWN_KEYS = frozenset({"lr", "weight_decay", "decay", "schedule", "milestones", "gamma", "device"})
+"""Of a training configuration: what each member has for itself."""
 
 _NORMS = 8  # batches an epoch whose gradient norms are taken, as `train_epoch` does
 _PENDING = 64  # batches whose squared errors are summed up at once
@@ -366,14 +369,13 @@ def _kind(optimizer: torch.optim.Optimizer) -> str:
 def _check_configs(configs: Sequence[TrainingConfig]) -> None:
     if not configs:
         raise ArgumentError("configs: expected at least one member, got none")
-    own = {"lr", "weight_decay", "decay", "schedule", "milestones", "gamma", "device"}
     for number, config in enumerate(configs):
-        for key in sorted(TrainingConfig.model_fields.keys() - own):
+        for key in sorted(TrainingConfig.model_fields.keys() - OWN_KEYS):
             expected, got = getattr(configs[0], key), getattr(config, key)
             if got != expected:
                 raise ArgumentError(
                     f"configs: member {number} has {key} = {got!r}, member 0 has {expected!r}: "
-                    f"members that train together differ only in {', '.join(sorted(own))}"
+                    f"members that train together differ only in {', '.join(sorted(OWN_KEYS))}"
                 )
         if config.compile:
             raise ArgumentError("configs: compile is not for ensembles: set training.compile=false")

@@ -1,40 +1,63 @@
 """Where the members of a sweep run: processes here, SLURM through submitit, or a Ray cluster.
 
-All three get a folder and a configuration's text, and share the folder's file system with the
+All three get folders and configurations as text, and share the folders' file system with the
 caller; whatever else is to know about a member stands in its folder.
 """
 
 import contextlib
+import json
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.member import run_member
+from deepnrc.training.member import run_members
 
 __all__ = ["Executor", "Job", "LocalExecutor", "RayExecutor", "SlurmExecutor"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to run a member.
+    """What a worker needs to run a member, or several at once.
 
     Attributes:
         name: Of the member.
         folder: Of its run.
         config: Its experiment as TOML.
+        others: Members that are trained at once with this one, by the same worker.
     """
 
     name: str
     folder: Path
     config: str
+    others: tuple["Job", ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Of this member and the others."""
+        return [job.name for job in (self, *self.others)]
+
+    @property
+    def folders(self) -> list[str]:
+        """Of their runs."""
+        return [str(job.folder) for job in (self, *self.others)]
+
+    @property
+    def configs(self) -> list[str]:
+        """Their experiments."""
+        return [job.config for job in (self, *self.others)]
+
+    def outcomes(self, errors: Sequence[str] | str) -> dict[str, str]:
+        """By name, what went wrong with each; a single text is said of all."""
+        each = [errors] * len(self.names) if isinstance(errors, str) else errors
+        return dict(zip(self.names, each, strict=True))
 
 
 @runtime_checkable
@@ -45,7 +68,7 @@ class Executor(Protocol):
         """Take the jobs; returns at once."""
 
     def finished(self) -> dict[str, str]:
-        """By name, the jobs that ended since the last call: what went wrong, or ""."""
+        """By name, the members that ended since the last call: what went wrong, or ""."""
 
     def __enter__(self) -> "Executor":
         """Ready for jobs."""
@@ -55,7 +78,7 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """A process of its own for each member, so many at a time, on this machine.
+    """A process of its own for each job, so many at a time, on this machine.
 
     Args:
         output: Folder for what the processes print; made if need be.
@@ -76,6 +99,7 @@ class LocalExecutor:
         self._output = output
         self._waiting: list[Job] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._jobs: dict[str, Job] = {}
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Take the jobs; the first begin at once."""
@@ -84,23 +108,19 @@ class LocalExecutor:
         self._fill()
 
     def finished(self) -> dict[str, str]:
-        """By name, the jobs that ended since the last call: what went wrong, or ""."""
-        ended = {
-            name: self._outcome(name, process.returncode)
-            for name, process in self._running.items()
-            if process.poll() is not None
-        }
+        """By name, the members that ended since the last call: what went wrong, or ""."""
+        ended = {n: p.returncode for n, p in self._running.items() if p.poll() is not None}
         for name in ended:
             del self._running[name]
         self._fill()
-        return ended
+        return _joined((self._jobs.pop(n), self._outcome(n, code)) for n, code in ended.items())
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._workers:
             job = self._waiting.pop(0)
             with self._printed(job.name).open("wb") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "deepnrc.training.member", str(job.folder)],
+                    [sys.executable, "-m", "deepnrc.training.member", *job.folders],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -108,17 +128,22 @@ class LocalExecutor:
                 )
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died at once; its end says why
-                process.stdin.write(job.config.encode())
+                process.stdin.write(json.dumps(job.configs).encode())
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-            self._running[job.name] = process
+            self._running[job.name], self._jobs[job.name] = process, job
 
-    def _outcome(self, name: str, code: int) -> str:
+    def _outcome(self, name: str, code: int) -> list[str] | str:
+        """What went wrong with each member, or with the process and so with all."""
         if code == 0:
             return ""
         if code < 0:
             return f"its process was ended by {signal.Signals(-code).name}"
         text = self._printed(name).read_text(encoding="utf-8", errors="replace").strip()
+        with contextlib.suppress(ValueError):
+            errors = json.loads(text[text.rfind("\n") + 1 :])
+            if isinstance(errors, list):  # otherwise it did not come to its end
+                return errors
         return text or f"its process ended with exit code {code}"
 
     def _printed(self, name: str) -> Path:
@@ -135,6 +160,7 @@ class LocalExecutor:
         for process in self._running.values():
             process.wait()
         self._running.clear()
+        self._jobs.clear()
 
 
 class SlurmExecutor:
@@ -170,28 +196,29 @@ class SlurmExecutor:
             self._executor.update_parameters(**parameters)
         except (RuntimeError, NameError, TypeError, ValueError) as error:
             raise ArgumentError(f"executor 'slurm': {error}") from error
-        self._jobs: dict[str, Any] = {}
+        self._jobs: list[tuple[Job, Any]] = []
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Submit the jobs."""
         if not jobs:
             return
-        folders, configs = [str(job.folder) for job in jobs], [job.config for job in jobs]
-        submitted = self._executor.map_array(run_member, folders, configs)
-        self._jobs.update({job.name: one for job, one in zip(jobs, submitted, strict=True)})
+        folders, configs = [job.folders for job in jobs], [job.configs for job in jobs]
+        submitted = self._executor.map_array(run_members, folders, configs)
+        self._jobs.extend(zip(jobs, submitted, strict=True))
 
     def finished(self) -> dict[str, str]:
-        """By name, the jobs that ended since the last call: what went wrong, or ""."""
-        ended = [name for name, job in self._jobs.items() if job.done()]
-        return {name: _submitit_outcome(self._jobs.pop(name)) for name in ended}
+        """By name, the members that ended since the last call: what went wrong, or ""."""
+        ended = [(job, submitted) for job, submitted in self._jobs if submitted.done()]
+        self._jobs = [pair for pair in self._jobs if pair not in ended]
+        return _joined((job, _submitit_outcome(submitted)) for job, submitted in ended)
 
     def __enter__(self) -> "SlurmExecutor":
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Cancel the jobs that are left; their runs can go on later."""
-        for job in self._jobs.values():
-            job.cancel(check=False)
+        for _, submitted in self._jobs:
+            submitted.cancel(check=False)
 
 
 class RayExecutor:
@@ -233,47 +260,48 @@ class RayExecutor:
         self._ray = ray
         # What failed is told, not tried again: a run that goes on does so at the next sweep.
         task = ray.remote(**{"num_cpus": 1, "max_retries": 0, **(options or {})})
-        self._task = task(run_member)
-        self._tasks: dict[str, Any] = {}
+        self._task = task(run_members)
+        self._tasks: dict[Any, Job] = {}
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Hand the jobs to the cluster."""
         for job in jobs:
-            self._tasks[job.name] = self._task.remote(str(job.folder), job.config)
+            self._tasks[self._task.remote(job.folders, job.configs)] = job
 
     def finished(self) -> dict[str, str]:
-        """By name, the jobs that ended since the last call: what went wrong, or ""."""
+        """By name, the members that ended since the last call: what went wrong, or ""."""
         if not self._tasks:
             return {}
-        ready, _ = self._ray.wait(
-            list(self._tasks.values()), num_returns=len(self._tasks), timeout=0
-        )
-        ended = [name for name, task in self._tasks.items() if task in ready]
-        return {name: self._outcome(self._tasks.pop(name)) for name in ended}
+        ready, _ = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
+        return _joined((self._tasks.pop(task), self._outcome(task)) for task in ready)
 
-    def _outcome(self, task: Any) -> str:
+    def _outcome(self, task: Any) -> list[str] | str:
         try:
-            error: str = self._ray.get(task)
+            errors: list[str] = self._ray.get(task)
         except self._ray.exceptions.RayError as failure:
             return f"{type(failure).__name__}: {failure}".strip()
-        return error
+        return errors
 
     def __enter__(self) -> "RayExecutor":
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Cancel the tasks that are left and leave the cluster."""
-        for task in self._tasks.values():
+        for task in self._tasks:
             self._ray.cancel(task, force=True)
         self._ray.shutdown()
 
 
-def _submitit_outcome(job: Any) -> str:
-    failure = job.exception()
+def _submitit_outcome(submitted: Any) -> list[str] | str:
+    failure = submitted.exception()
     if failure is not None:
         return f"{type(failure).__name__}: {failure}".strip()
-    error: str = job.result()
-    return error
+    errors: list[str] = submitted.result()
+    return errors
+
+
+def _joined(ended: Iterable[tuple[Job, list[str] | str]]) -> dict[str, str]:
+    return {name: error for job, each in ended for name, error in job.outcomes(each).items()}
 
 
 def _check_reachable(address: str) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from deepnrc.training.config_file import differences, plain_config, toml_text
 from deepnrc.training.executors import Executor, Job
 from deepnrc.training.files import write_whole
 from deepnrc.training.folder import RunFolder, RunLock
+from deepnrc.training.together import groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +129,7 @@ def run_sweep(
     out: Path,
     executor: Executor,
     *,
+    together: int = 1,
     on_status: Callable[[Sequence[MemberStatus]], None] = lambda statuses: None,
     interval: float = 0.5,
 ) -> tuple[MemberStatus, ...]:
@@ -140,6 +142,8 @@ def run_sweep(
         members: Of the sweep.
         out: Folder of all of them.
         executor: Where they run; left open.
+        together: So many at most are trained at once by one worker, where they differ only in
+            seed, learning rate and weight decay (`deepnrc.training.together.groups`).
         on_status: Called with the status of every member after each look at them.
         interval: Seconds between two looks.
 
@@ -147,9 +151,12 @@ def run_sweep(
         The status of each member at the end: ``"done"``, ``"done before"`` or ``"failed"``.
 
     Raises:
+        ArgumentError: ``together`` is below 1.
         DeepNRCError: Another sweep runs on the folder.
         FileError: The folder cannot be written to.
     """
+    # Of all members, finished or not: a sweep that goes on trains the same ones together.
+    grouped = groups([member.config for member in members], together)
     with RunLock(out):
         statuses = {
             member.name: MemberStatus(member, "done before", member.config.training.epochs)
@@ -157,8 +164,15 @@ def run_sweep(
             else MemberStatus(member, "waiting")
             for member in members
         }
-        missing = [s.member for s in statuses.values() if s.state == "waiting"]
-        executor.start([Job(m.name, out / m.name, _text(m.config)) for m in missing])
+        missing = [
+            [
+                members[number]
+                for number in group
+                if statuses[members[number].name].state == "waiting"
+            ]
+            for group in grouped
+        ]
+        executor.start([_job(group, out) for group in missing if group])
         while True:
             for name, error in executor.finished().items():
                 member = statuses[name].member
@@ -260,8 +274,12 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def _text(config: ExperimentConfig) -> str:
-    return toml_text(plain_config(config))
+def _job(group: Sequence[Member], out: Path) -> Job:
+    first, *others = (
+        Job(member.name, out / member.name, toml_text(plain_config(member.config)))
+        for member in group
+    )
+    return replace(first, others=tuple(others))
 
 
 def _is_end(line: str) -> bool:
