@@ -205,6 +205,13 @@ def test_a_finished_run_is_left_as_it_is(finished):
     assert contents(path) == before
 
 
+def test_the_end_is_kept_where_nothing_is_measured(tmp_path):
+    made = config(epochs=1, measure={"epochs": []})
+    first, again = run_experiment(made, tmp_path), run_experiment(made, tmp_path)
+    assert (first.trained_epochs, again.trained_epochs) == (1, 0)
+    assert torch.equal(again.model.fc3.weight, first.model.fc3.weight)
+
+
 def test_another_configuration_is_refused_and_nothing_touched(finished):
     path, _, _ = finished
     before = contents(path)

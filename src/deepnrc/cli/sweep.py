@@ -107,7 +107,8 @@ def sweep(
     path = table or folder / "results.csv"
     check_table(path)
     where = _executor(executor, folder, workers, address, options or ())
-    at_once = f", trained in {jobs} jobs" if jobs < len(members) else ""
+    count = f"{jobs} jobs" if jobs > 1 else "1 job"
+    at_once = f", trained in {count}" if jobs < len(members) else ""
     print(f"{len(members)} runs of {name} in '{folder}'{at_once}", flush=True)
     with where, _Shown() as shown:
         statuses = run_sweep(members, folder, where, together=together, on_status=shown.show)
