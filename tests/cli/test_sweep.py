@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from deepnrc.cli.app import app
-from deepnrc.cli.sweep import _number, _options, _Shown, _table
+from deepnrc.cli.sweep import LiveTable, _number, _options, _table
 from deepnrc.training.config_file import parse_config
 from deepnrc.training.sweep import Member, MemberStatus
 from helpers import small_run
@@ -150,7 +150,7 @@ def test_where_not_all_fit_those_under_way_come_first():
 
 
 def test_in_a_pipe_each_run_that_ends_is_one_line(capsys):
-    with _Shown() as lines:
+    with LiveTable() as lines:
         lines.show(STATUSES[:3])
         lines.show(STATUSES)
         lines.show(STATUSES)

@@ -56,7 +56,7 @@ def test_nonlinear_teacher_is_not_linear():
     ("arguments", "message"),
     [
         ({"samples": 0}, "samples must be at least 1; got 0"),
-        ({"samples": 5, "rank": 11}, "rank must be at most target_dim = 10; got 11"),
+        ({"samples": 5, "rank": 0}, "rank must be at least 1; got 0"),
         ({"samples": 5, "noise": -1.0}, "noise must be at least 0; got -1.0"),
     ],
 )
@@ -66,7 +66,14 @@ def test_bad_arguments_are_named(teacher, arguments, message):
         teacher(**arguments)
 
 
-def test_linear_rank_is_bounded_by_the_inputs():
+def test_a_nonlinear_teacher_may_be_wider_than_the_targets():
+    data = nonlinear_teacher(400, rank=10, target_dim=3, seed=1)  # [RU26] Figure 8
+    assert data.rank == 3 == _rank(data.targets)
+
+
+def test_linear_rank_is_bounded_by_targets_and_inputs():
+    with pytest.raises(ArgumentError, match="rank must be at most target_dim = 10; got 11"):
+        linear_teacher(5, rank=11)
     with pytest.raises(ArgumentError, match="rank must be at most input_dim = 3; got 5"):
         linear_teacher(5, input_dim=3, rank=5)
 

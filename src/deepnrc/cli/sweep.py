@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from deepnrc.training.executors import Executor
     from deepnrc.training.sweep import MemberStatus
 
-__all__ = ["sweep"]
+__all__ = ["LiveTable", "Where", "make_executor", "sweep"]
 
 
-class _Where(StrEnum):
+class Where(StrEnum):
+    """What runs the members."""
+
     local = "local"
     slurm = "slurm"
     ray = "ray"
@@ -48,8 +50,8 @@ def sweep(
         typer.Option("--set", metavar="KEY=VALUE", help="The same for every run; repeatable."),
     ] = None,
     executor: Annotated[
-        _Where, typer.Option(help="Processes here, jobs of SLURM, or tasks of Ray.")
-    ] = _Where.local,
+        Where, typer.Option(help="Processes here, jobs of SLURM, or tasks of Ray.")
+    ] = Where.local,
     out: Annotated[
         Path | None, typer.Option(help="Folder of all runs; sweeps/NAME if none.")
     ] = None,
@@ -106,11 +108,11 @@ def sweep(
     folder = out or Path("sweeps") / name
     path = table or folder / "results.csv"
     check_table(path)
-    where = _executor(executor, folder, workers, address, options or ())
+    where = make_executor(executor, folder, workers, address, options or ())
     count = f"{jobs} jobs" if jobs > 1 else "1 job"
     at_once = f", trained in {count}" if jobs < len(members) else ""
     print(f"{len(members)} runs of {name} in '{folder}'{at_once}", flush=True)
-    with where, _Shown() as shown:
+    with where, LiveTable() as shown:
         statuses = run_sweep(members, folder, where, together=together, on_status=shown.show)
     frame = tidy_frame(members, folder)
     write_table(frame, path)
@@ -124,21 +126,26 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _executor(
-    where: _Where, folder: Path, workers: int | None, address: str | None, options: Sequence[str]
+def make_executor(
+    where: Where, folder: Path, workers: int | None, address: str | None, options: Sequence[str]
 ) -> "Executor":
+    """The executor that the options ask for, with its own files in the folder of the runs.
+
+    Raises:
+        ArgumentError: Options that do not go together.
+    """
     from deepnrc.errors import ArgumentError  # noqa: PLC0415
     from deepnrc.training import executors  # noqa: PLC0415
 
-    if address is not None and where != _Where.ray:
+    if address is not None and where != Where.ray:
         raise ArgumentError(f"--address goes with --executor ray, not with {where}: leave it out")
-    if options and where == _Where.local:
+    if options and where == Where.local:
         raise ArgumentError("--option goes with --executor slurm or ray: leave it out")
-    if where == _Where.slurm:
+    if where == Where.slurm:
         return executors.SlurmExecutor(
             folder / "submitit", workers=workers, options=_options(options)
         )
-    if where == _Where.ray:
+    if where == Where.ray:
         return executors.RayExecutor(address=address, workers=workers, options=_options(options))
     return executors.LocalExecutor(folder / "output", workers=workers)
 
@@ -166,14 +173,14 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-class _Shown:
+class LiveTable:
     """One live table of all runs on a terminal; in a pipe a line for each that ends."""
 
     def __init__(self) -> None:
         self._live: Any = None
         self._ended: set[str] = set()
 
-    def __enter__(self) -> "_Shown":
+    def __enter__(self) -> "LiveTable":
         if sys.stdout.isatty():
             from rich.live import Live  # noqa: PLC0415
 

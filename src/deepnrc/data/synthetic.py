@@ -87,7 +87,8 @@ def nonlinear_teacher(
 ) -> SyntheticData:
     """Targets of a fully connected ReLU network with two hidden layers of width ``rank``.
 
-    Its last layer maps R^rank to the targets, so they lie in a subspace of that dimension. The
+    Its last layer maps R^rank to the targets, so they lie in a subspace of that dimension, or fill
+    R^t where the layers are wider than that. The
     inputs are N(0, I) and the weights random. Targets are scaled to a mean square of 1 and not
     centred: a network without biases could not fit a constant. Teachers with a unit that is never
     active, which would lower the rank, are drawn again.
@@ -96,20 +97,20 @@ def nonlinear_teacher(
         samples: N.
         input_dim: d.
         target_dim: t.
-        rank: r, at most t.
+        rank: r, the width of the hidden layers; the targets' own rank is min(r, t).
         noise: Standard deviation of Gaussian noise on each target, before scaling is undone.
         seed: Of weights, inputs and noise; the global generator is not touched.
         covariance: Of the inputs: d × d, symmetric and positive semidefinite, or its d eigenvalues,
             which then belong to the coordinates. None is the identity.
 
     Raises:
-        ArgumentError: A size below 1, a rank above target_dim, negative noise, no covariance of d
-            inputs, or one so narrow that no teacher drawn has this rank on them.
+        ArgumentError: A size below 1, negative noise, no covariance of d inputs, or one so
+            narrow that no teacher drawn has this rank on them.
 
     References:
-        [RU26] section 4.1 and Figure 3, where t = 10 and r = 2.
+        [RU26] section 4.1, Figure 3, where t = 10 and r = 2, and Figure 8, where t = 3 and r = 10.
     """
-    _check(samples, input_dim, target_dim, rank, noise)
+    _check(samples, input_dim, max(target_dim, rank), rank, noise)
     root, _ = _root(covariance, input_dim)
     generator = torch.Generator().manual_seed(seed)
     inputs = _inputs(samples, input_dim, root, generator)
@@ -118,9 +119,9 @@ def nonlinear_teacher(
         for fan_in in (input_dim, rank):
             weight = torch.randn(fan_in, rank, generator=generator) * (2 / fan_in) ** 0.5
             hidden = torch.relu(hidden @ weight)
-        # As good as rank r: no hidden direction may be all but missing.
+        # As good as rank r: no hidden direction may be all but missing, unless there are to spare.
         values = torch.linalg.svdvals(hidden.double())
-        if samples < rank or bool(values[-1] > 0.3 * values[0]):
+        if samples < rank or rank > target_dim or bool(values[-1] > 0.3 * values[0]):
             break
     else:
         raise ArgumentError(
@@ -132,7 +133,7 @@ def nonlinear_teacher(
     targets = targets / targets.square().mean().sqrt()
     targets += noise * torch.randn(targets.shape, generator=generator)
     text = f"ReLU teacher of rank {rank}, {samples} samples, noise {noise:g}, seed {seed}"
-    return SyntheticData(inputs, targets, rank, noise, text)
+    return SyntheticData(inputs, targets, min(rank, target_dim), noise, text)
 
 
 def _inputs(samples: int, d: int, root: Tensor | None, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,95 @@
+"""The page of a reproduction: claims with verdicts, figures, distances from the published curves.
+
+Written from the runs alone, so that no number in it was typed in.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from deepnrc.experiments.paper.claims import Verdict
+from deepnrc.experiments.paper.items import Product
+from deepnrc.experiments.paper.published import compare
+from deepnrc.experiments.paper.tables import TableFigure, markdown
+from deepnrc.report.panels import PanelFigure
+from deepnrc.report.text import number
+
+__all__ = ["reproduction_page"]
+
+
+def reproduction_page(
+    products: Mapping[str, Product],
+    verdicts: Sequence[Verdict],
+    *,
+    command: str,
+    machine: str,
+    date: str,
+    figures: str,
+) -> str:
+    """The page in Markdown.
+
+    Args:
+        products: Figures and tables by name.
+        verdicts: Of the claims.
+        command: That made the page.
+        machine: It ran on.
+        date: Of the day.
+        figures: Folder of the figures, as seen from the page.
+    """
+    parts = [
+        "# The papers' figures, made again",
+        f"Written by `{command}` on {date} ({machine}); nothing in it was typed in. Lines are "
+        "medians over seeds, bands their 10–90 % range; the green line is the first collapsed "
+        "layer of the median seed, by all four conditions (NRC1 ≤ 0.1, NRC2 ≥ 0.8, NRC3 ≥ 0.8, "
+        "NRC4 ≤ 1.5 × the network's own error).",
+        "## Claims",
+        "A claim *holds* where at least 90 % of the cases agree with it, *partly* from 50 % on.",
+        markdown(
+            ("claim", "runs", "verdict", "what was measured"),
+            [(v.claim, str(v.runs), f"**{v.verdict}**", v.evidence) for v in verdicts],
+        ),
+    ]
+    compared = [line for p in products.values() for line in _comparisons(p)]
+    if compared:
+        parts += [
+            "## Beside the published curves",
+            "Median distance over the layers between our median seed and the published value, in "
+            "decades where the axis is logarithmic; how many published values lie within the range "
+            "of our seeds; rank correlation over the layers.",
+            markdown(
+                ("figure", "data", "quantity", "layers", "within", "distance", "correlation"),
+                compared,
+            ),
+        ]
+    for name, product in products.items():
+        parts += [f"## {name}: {product.title}", f"`{_one(command, name)}`"]
+        if isinstance(product, TableFigure):
+            parts.append(markdown(product.headings, product.cells))
+        else:
+            parts.append(f"![{product.title}]({figures}/{name}.png)")
+        parts += [_list(product.findings), "Made from:", _list(product.made_from)]
+        parts.append(f"Values: [{name}.csv]({figures}/{name}.csv)")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _comparisons(product: Product) -> list[tuple[str, ...]]:
+    if not isinstance(product, PanelFigure) or product.name == "variants":
+        return []
+    return [
+        (
+            found.figure,
+            found.dataset,
+            found.quantity,
+            str(found.layers),
+            f"{found.within} of {found.layers}",
+            f"{number(found.difference)} {'decades' if found.logarithmic else ''}".strip(),
+            f"{found.correlation:.2f}",
+        )
+        for found in compare(product)
+    ]
+
+
+def _one(command: str, name: str) -> str:
+    return command.replace("reproduce all", f"reproduce {name}")
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,165 @@
+"""Panels drawn: the median of the seeds as a line, the 10–90 % range as a band."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from deepnrc.errors import ArgumentError
+from deepnrc.report.panels import Curve, Panel, PanelFigure, band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["panel_figure"]
+
+_PURPLE, _GREEN, _RED, _GREY, _SALMON = "#6a3d9a", "#2e8b57", "#c62828", "#8c8c8c", "#f08a70"
+_LEVELS = ("#b8a1cc", "#8f6bb8", "#6a3d9a", "#3c1a66", "#1d0838")  # light to dark, as decay grows
+_STYLES: dict[str, dict[str, Any]] = {
+    "main": {"color": _PURPLE, "marker": "o"},
+    "noise": {"color": _SALMON, "marker": "s"},
+    "reference": {"color": _RED, "linestyle": "--"},
+    "chance": {"color": _GREY, "linestyle": ":"},
+    "published": {"color": "black", "linestyle": "-.", "marker": "x", "linewidth": 1.0},
+    "test": {"color": _SALMON, "linestyle": "--", "marker": "s"},
+}
+_LEAST_DRAWN = 1e-16  # of the largest value: below it a log axis would show rounding only
+_DENSE = 40  # points from which on a line is drawn without markers
+
+
+def panel_figure(figure: PanelFigure) -> "Figure":
+    """Draw a figure, its sources in small print below.
+
+    Raises:
+        ArgumentError: It has no panel.
+    """
+    if not figure.rows or not figure.rows[0]:
+        raise ArgumentError(f"figure '{figure.name}' has no panel")
+    from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
+
+    columns = len(figure.rows[0])
+    width = max(_width(panel) for panel in figure.panels) * columns
+    drawn = Figure(figsize=(width, 2.5 * len(figure.rows) + 1.2), layout="constrained")
+    grid = drawn.subplots(len(figure.rows), columns, squeeze=False)
+    for row, panels in enumerate(figure.rows):
+        for column, panel in enumerate(panels):
+            _draw(grid[row][column], panel)
+    _legends(drawn, grid)
+    lines = (f"{figure.title}.", *figure.made_from)
+    small = [textwrap.fill(line, int(16 * width)) for line in lines]
+    seeds = _seeds(figure)
+    drawn.supxlabel("\n".join([*small, seeds]), fontsize=7, color=_GREY)
+    return drawn
+
+
+def _width(panel: Panel) -> float:
+    names = max(len(curve.x) for curve in panel.curves)
+    return min(max(3.6, 0.3 * names + 1.2), 7.0) if _named(panel) else 3.8
+
+
+def _named(panel: Panel) -> bool:
+    return isinstance(panel.curves[0].x[0], str)
+
+
+def _draw(axes: "Axes", panel: Panel) -> None:
+    positions = _positions(panel)
+    levels = [curve for curve in panel.curves if curve.kind == "level"]
+    for curve in panel.curves:
+        xs = [positions[str(x)] for x in curve.x] if positions else [float(x) for x in curve.x]
+        _draw_curve(axes, curve, xs, levels)
+    if panel.mark is not None:
+        x, label = panel.mark
+        place = positions[str(x)] if positions else float(x)
+        axes.axvline(place, color=_GREEN, linewidth=1.6, label=label)
+    axes.set_title(panel.title, fontsize=10)
+    axes.set_ylabel(panel.quantity, fontsize=9)
+    axes.set_xlabel(panel.x_label, fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if positions:
+        _name_layers(axes, list(positions))
+    elif panel.x_scale == "symlog":
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(left=0)
+    else:
+        axes.set_xscale(panel.x_scale)
+    _scale(axes, panel)
+
+
+def _positions(panel: Panel) -> dict[str, int]:
+    """Place of each layer; empty where x is a number."""
+    if not _named(panel):
+        return {}
+    names = dict.fromkeys(str(x) for curve in panel.curves for x in curve.x)
+    return {name: place for place, name in enumerate(names)}
+
+
+def _draw_curve(axes: "Axes", curve: Curve, xs: list[Any], levels: Sequence[Curve]) -> None:
+    style: dict[str, Any] = {"linewidth": 1.4, "markersize": 3.5, **_STYLES.get(curve.kind, {})}
+    if curve.kind == "level":
+        place = levels.index(curve) * (len(_LEVELS) - 1)
+        style["color"] = _LEVELS[round(place / max(len(levels) - 1, 1))]
+        style["marker"] = "o^svD"[levels.index(curve) % 5]
+    if len(curve.x) > _DENSE or len(curve.x) == 2:
+        style.pop("marker", None)
+    shown = band(curve)
+    axes.plot(xs, shown.middle, label=curve.label, **style)
+    if len(curve.values) > 1:
+        axes.fill_between(xs, shown.low, shown.high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _scale(axes: "Axes", panel: Panel) -> None:
+    if panel.scale == "unit":
+        axes.set_ylim(-0.03, 1.05)
+        return
+    values = [v for c in panel.curves for b in (band(c),) for v in (*b.low, *b.high)]
+    known = [value for value in values if math.isfinite(value)]
+    positive = [value for value in known if value > 0.0]
+    if panel.scale == "log" and positive:
+        axes.set_yscale("log")
+        low = max(min(positive), _LEAST_DRAWN * max(positive))
+        # Two decades at least: a narrower log axis has crowded labels and exaggerates.
+        axes.set_ylim(min(low / 2, max(positive) / 50), max(positive) * 2)
+    elif known and min(known) >= 0.0:
+        axes.set_ylim(bottom=0.0, top=max(max(known) * 1.08, 1e-12))
+
+
+def _name_layers(axes: "Axes", names: list[str]) -> None:
+    step = -(-len(names) // 24)  # at most 24 names fit
+    shown = list(range(0, len(names), step))
+    upright = max(map(len, names)) > 4
+    axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if upright else 0, fontsize=7)
+
+
+def _legends(drawn: "Figure", grid: Any) -> None:
+    """One for the whole figure where all panels share it, otherwise one in each panel."""
+    entries = [dict(zip(*reversed(a.get_legend_handles_labels()), strict=True)) for a in grid.flat]
+    merged: dict[str, Any] = {}
+    for labelled in entries:
+        merged.update(labelled)
+    if len(merged) <= 8:
+        drawn.legend(
+            merged.values(),
+            merged.keys(),
+            loc="outside upper center",
+            ncols=max(1, min(len(merged), int(drawn.get_figwidth() / 1.9))),
+            frameon=False,
+            fontsize=8,
+        )
+        return
+    for axes in grid.flat:
+        axes.legend(frameon=False, fontsize=7)
+
+
+def _seeds(figure: PanelFigure) -> str:
+    counts = sorted(
+        {len(c.values) for p in figure.panels for c in p.curves if c.kind != "published"}
+    )
+    if counts == [1]:
+        return "Single runs: no bands."
+    seeds = str(counts[-1]) if counts[0] in (1, counts[-1]) else f"{counts[0]} to {counts[-1]}"
+    return f"Lines: median of {seeds} seeds; bands: 10–90 %."

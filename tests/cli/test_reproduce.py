@@ -1,0 +1,45 @@
+"""``deepnrc reproduce`` as a program calls it: real runs, files, page, messages."""
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from deepnrc.cli.app import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+
+
+def test_a_figure_from_nothing_and_once_more(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = run("fig8", "--seeds", 1)
+    assert first.exit_code == 0, first.output
+    assert "1 runs for fig8, in 'reproduction/smoke'" in first.stdout
+    folder = tmp_path / "reproduction" / "smoke"
+    names = {file.name for file in folder.iterdir() if file.name.startswith("fig8")}
+    assert names == {f"fig8.{ending}" for ending in ("pdf", "svg", "png", "csv", "txt")}
+    page = (tmp_path / "reproduction" / "smoke.md").read_text()
+    assert "![Nonlinear synthetic data, t = 3, teachers of width r = 10](smoke/fig8.png)" in page
+    again = run("fig8", "--seeds", 1)
+    assert "synthetic-wide,seed=0: done before after 120 epochs" in again.stdout
+    table = pd.read_csv(folder / "fig8.csv")
+    assert set(table["x"]) == {f"fc{i}" for i in range(1, 11)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fig10"], "there is no figure or table 'fig10'; did you mean 'fig1'?"),
+        (["fig2", "--scale", "huge"], "scale: expected smoke, cpu or full, got 'huge'"),
+        (["fig2", "--page", "page.html"], "page: 'page.html' must end in .md"),
+        (["fig2", "--data", "sgemm"], "--data sgemm: expected NAME=PATH, such as sgemm=FILE.csv"),
+        (["fig8", "--seeds", "0"], "seeds must be at least 1; got 0"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert f"error: {message}" in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,30 @@
+"""The page: nothing typed in, every figure linked, every claim judged."""
+
+import re
+
+from deepnrc.experiments.paper.claims import judge
+from deepnrc.experiments.paper.items import find_items
+from deepnrc.experiments.paper.page import reproduction_page
+
+
+def test_the_page_has_claims_figures_tables_and_distances(groups):
+    items = find_items(["fig2", "table2", "collapse-map"])
+    products = {n: i.make({g: groups[g] for g in i.GROUPS}) for n, i in items.items()}
+    page = reproduction_page(
+        products,
+        judge(groups),
+        command="deepnrc reproduce all --scale cpu",
+        machine="2 cores",
+        date="2026-01-02",
+        figures="cpu",
+    )
+    assert page.startswith("# The papers' figures, made again\n\nWritten by `deepnrc reproduce all")
+    assert "on 2026-01-02 (2 cores)" in page
+    assert "![Deep NRC on imitation data: Swimmer and Hopper](cpu/fig2.png)" in page
+    assert "`deepnrc reproduce fig2 --scale cpu`" in page
+    assert re.search(
+        r"\| fig2 \| \w+ \| NRC1 noise component \| 8 \| \d of 8 \| [\d.]+ decades", page
+    )
+    assert "| Collapse occurs below the last layer. |" in page
+    assert "| swimmer | paper | 1,000 | MLP, 8 × 256 | 0.1 | 0.005 | 1,000 | 128 |" in page
+    assert "nan" not in page.split("## Beside")[0]

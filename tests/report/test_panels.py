@@ -1,0 +1,103 @@
+"""Bands are quantiles, frames hold every value, undefined stays undefined."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepnrc.errors import ArgumentError
+from deepnrc.report.heat_maps import HeatFigure, HeatPanel, heat_figure, heat_frame
+from deepnrc.report.panel_figures import panel_figure
+from deepnrc.report.panels import Curve, Panel, PanelFigure, band, frame, median
+
+FINITE = st.floats(-1e9, 1e9)
+
+
+@given(st.lists(FINITE, min_size=1, max_size=9))
+def test_a_band_is_numpys_quantiles(values):
+    curve = Curve("c", (1.0,), dict(enumerate([v] for v in values)))
+    found = band(curve)
+    expected = np.quantile(values, [0.1, 0.5, 0.9])
+    got = [found.low[0], found.middle[0], found.high[0]]
+    # Interpolated once: rounding of the two neighbours' difference.
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-6)
+
+
+def test_a_band_leaves_out_what_is_undefined():
+    found = band(
+        Curve("c", ("a", "b"), {0: (1.0, math.nan), 1: (3.0, math.nan), 2: (math.nan,) * 2})
+    )
+    assert found.middle[0] == 2.0
+    assert math.isnan(found.middle[1])
+    assert math.isnan(median([]))
+
+
+def test_a_frame_has_every_value_once():
+    curves = (
+        Curve("ours", ("fc1", "fc2"), {4: (1.0, 2.0), 5: (3.0, math.nan)}),
+        Curve("published", ("fc1",), {0: (9.0,)}, "published"),
+    )
+    panel = Panel("t", "data", "two\nlines", curves)
+    table = frame(PanelFigure("fig0", "title", ((panel,),), ("from",)))
+    assert table["seed"].astype(object).where(table["seed"].notna(), None).tolist() == [
+        4,
+        4,
+        5,
+        5,
+        None,
+    ]
+    assert table["value"].tolist()[:3] == [1.0, 2.0, 3.0]
+    assert set(table["quantity"]) == {"two lines"}
+
+
+def drawn(scale="linear", x=("fc1", "fc2"), values=None, **options):
+    curve = Curve("ours", x, values or {0: (1.0, 2.0), 1: (2.0, 4.0)})
+    return panel_figure(
+        PanelFigure(
+            "f", "A title", ((Panel("p", "d", "q", (curve,), scale=scale, **options),),), ("from",)
+        )
+    )
+
+
+def test_a_panel_shows_median_band_and_mark():
+    axes = drawn(mark=("fc2", "first collapsed layer")).axes[0]
+    line, mark = axes.lines
+    assert list(line.get_ydata()) == [1.5, 3.0]
+    assert list(mark.get_xdata()) == [1, 1]
+    assert len(axes.collections) == 1  # the band
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["fc1", "fc2"]
+
+
+def test_the_sources_and_seeds_stand_below():
+    text = drawn().get_supxlabel()
+    assert text == "A title.\nfrom\nLines: median of 2 seeds; bands: 10–90 %."
+    assert drawn(values={0: (1.0, 2.0)}).get_supxlabel().endswith("Single runs: no bands.")
+
+
+@pytest.mark.parametrize("values", [{0: (0.0, 0.0)}, {0: (math.nan, math.nan)}, {0: (0.0, 1e-30)}])
+@pytest.mark.parametrize("scale", ["log", "linear", "unit"])
+def test_nothing_to_show_is_drawn_without_a_warning(scale, values):
+    drawn(scale, values=values).canvas.draw()
+
+
+def test_epochs_are_shown_from_0_on():
+    axes = drawn(x=(0.0, 1000.0), x_scale="symlog").axes[0]
+    assert axes.get_xlim()[0] == 0.0
+
+
+def test_a_figure_without_panels():
+    with pytest.raises(ArgumentError, match="figure 'f' has no panel"):
+        panel_figure(PanelFigure("f", "t", (), ()))
+
+
+def test_a_map_shows_median_and_range():
+    cells = {(0.0, 32.0): {0: 1.0, 1: 3.0, 2: 2.0}, (1.0, 32.0): {0: math.nan}}
+    panel = HeatPanel("depth 4", "synthetic", (0.0, 1.0), (32.0,), cells)
+    figure = HeatFigure("map", "Title", "decay", "width", "layers", (panel,), ("from",))
+    texts = [text.get_text() for text in heat_figure(figure).axes[0].texts]
+    assert texts == ["2\n(1–3)", "–"]
+    table = heat_frame(figure)
+    assert table["value"].tolist()[:3] == [1.0, 3.0, 2.0]
+    assert table["series"][0] == "width = 32; depth 4"
