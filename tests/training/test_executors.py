@@ -115,6 +115,34 @@ def test_leaving_a_local_executor_ends_its_processes(tmp_path):
     assert not (tmp_path / "next").exists()
 
 
+def test_a_sweep_that_is_killed_leaves_no_process_behind(tmp_path):
+    script = """if True:
+        import sys, time
+        from pathlib import Path
+        from deepnrc.training.executors import Job, LocalExecutor
+        name, folder, config = sys.argv[1:]
+        executor = LocalExecutor(Path(folder) / "output", workers=1)
+        executor.start([Job(name, Path(folder) / name, config)])
+        time.sleep(600)
+    """
+    one = job(tmp_path, "long", LONG)
+    command = [sys.executable, "-c", script, "long", str(tmp_path), one.configs[0]]
+    with subprocess.Popen(command) as sweep:
+        until = time.monotonic() + 120
+        while not RunFolder(tmp_path / "long").log.is_file():
+            assert time.monotonic() < until, "the member never started"
+            time.sleep(0.1)
+        sweep.kill()
+    until = time.monotonic() + 60
+    while True:
+        try:
+            RunLock(tmp_path / "long").__exit__()
+            break
+        except DeepNRCError:
+            assert time.monotonic() < until, "the member goes on"
+            time.sleep(0.1)
+
+
 def test_a_local_process_has_its_share_of_the_cores(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -111,7 +111,7 @@ class LocalExecutor:
         """By name, the members that ended since the last call: what went wrong, or ""."""
         ended = {n: p.returncode for n, p in self._running.items() if p.poll() is not None}
         for name in ended:
-            del self._running[name]
+            _hang_up(self._running.pop(name))
         self._fill()
         return _joined((self._jobs.pop(n), self._outcome(n, code)) for n, code in ended.items())
 
@@ -128,9 +128,8 @@ class LocalExecutor:
                 )
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died at once; its end says why
-                process.stdin.write(json.dumps(job.configs).encode())
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+                process.stdin.write(json.dumps(job.configs).encode() + b"\n")
+                process.stdin.flush()  # and stays open: at its end the process ends too
             self._running[job.name], self._jobs[job.name] = process, job
 
     def _outcome(self, name: str, code: int) -> list[str] | str:
@@ -159,6 +158,7 @@ class LocalExecutor:
             process.terminate()
         for process in self._running.values():
             process.wait()
+            _hang_up(process)
         self._running.clear()
         self._jobs.clear()
 
@@ -290,6 +290,12 @@ class RayExecutor:
         for task in self._tasks:
             self._ray.cancel(task, force=True)
         self._ray.shutdown()
+
+
+def _hang_up(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 def _submitit_outcome(submitted: Any) -> list[str] | str:

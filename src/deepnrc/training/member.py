@@ -1,7 +1,9 @@
 """Members of a sweep, as a worker process or a node of a cluster runs them."""
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,13 +63,22 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, DeepNRCError) else f"{type(error).__name__}: {error}"
 
 
+def _end_with_input() -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock would be held at the interpreter's exit
+        pass
+    os._exit(1)
+
+
 def main() -> int:
     """``python -m deepnrc.training.member FOLDER …``.
 
-    A JSON list of the configurations comes on standard input; the last line that is printed is
-    one of what went wrong with each.
+    A JSON list of the configurations comes as a line on standard input; the last line that is
+    printed is one of what went wrong with each. When standard input is closed, the process ends:
+    a sweep that is killed leaves nobody behind, and its runs go on with the next one.
     """
-    errors = run_members(sys.argv[1:], json.load(sys.stdin))
+    configs = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    errors = run_members(sys.argv[1:], configs)
     print(json.dumps(errors, ensure_ascii=False))
     return 1 if any(errors) else 0
 
