@@ -8,6 +8,7 @@ batch, and DistributedDataParallel averages the gradients. Process 0 alone measu
 import contextlib
 import datetime
 import hashlib
+import importlib
 import json
 import os
 import tempfile
@@ -36,6 +37,12 @@ from deepnrc.training.run import RunEvents, RunResult, run_experiment
 from deepnrc.training.state import EpochResult, TrainingState, train_epoch
 
 __all__ = ["DistributedEpoch", "is_launched", "process_group", "run_distributed"]
+
+if dist.is_available():
+    # Its functions take the group of the moment of their import as a default argument. Imported
+    # later, as DistributedDataParallel does, they keep the group, and with it gloo's threads, past
+    # its end; one of them may then need an interpreter that is gone, which aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
 
 _PATIENCE = datetime.timedelta(days=7)  # the others wait while process 0 measures
 
@@ -91,10 +98,10 @@ def run_distributed(
     with process_group(device):
         _check_same(config, data, device)
         epoch = DistributedEpoch(RunFolder(out).latest, device)
-        if dist.get_rank() != 0:
-            _follow(config, data, epoch, device)
-            return None
         try:
+            if dist.get_rank() != 0:
+                _follow(config, data, epoch, device)
+                return None
             return run_experiment(config, out, data=data, events=events, train_epoch=epoch)
         finally:
             epoch.end()
@@ -150,10 +157,13 @@ class DistributedEpoch:
         return self._loss
 
     def end(self) -> None:
-        """In process 0: no epoch follows. Where one was broken off, torchrun ends the others."""
-        if not self._within:
+        """No epoch follows; process 0 says so. Where one broke off, torchrun ends the others."""
+        if dist.get_rank() == 0 and not self._within:
             with contextlib.suppress(RuntimeError):  # they have ended already
                 self._say(0)
+        # It holds the group, which joins its threads only when nothing does, and where an error
+        # is on its way out, its traceback holds this.
+        self._loss = None
 
     def goes_on(self) -> bool:
         """In the others: whether process 0 begins another epoch."""
