@@ -1,13 +1,14 @@
 """One epoch of training as a function of everything that moves: the training state."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from deepnrc.training.by_hand import GradientsByHand, can_be_by_hand
 from deepnrc.training.feed import Feed
-from deepnrc.training.objective import Objective
+from deepnrc.training.objective import Objective, mean_squared_error
 
 __all__ = ["EpochResult", "TrainingState", "squared_error", "train_epoch"]
 
@@ -66,6 +67,8 @@ def train_epoch(
 ) -> EpochResult:
     """One pass over the data in an order drawn from the state's generator; changes the state.
 
+    The gradients of a plain `MLP` are written out (`deepnrc.training.by_hand`), others autograd's.
+
     Args:
         state: Model and optimiser, on the feed's device.
         feed: The training data.
@@ -84,21 +87,19 @@ def train_epoch(
     errors = torch.zeros(feed.targets.shape[1], dtype=torch.float64)
     stride = max(1, len(order) // batch_size // _NORMS)
     pending: list[tuple[Tensor, Tensor]] = []
+    backward = _gradients(model, objective, feed.targets)
     for number, (inputs, targets) in enumerate(feed.batches(order, batch_size)):
-        loss, predictions = objective(model, inputs, targets)
-        for parameter in parameters:
-            parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        loss, predictions = backward(inputs, targets)
         if clip_norm is not None:
             norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
         elif number % stride == 0:
             gradients = [p.grad for p in parameters if p.grad is not None]
             norms.append(nn.utils.get_total_norm(gradients))
         optimizer.step()
-        losses.append(loss.detach())
+        losses.append(loss)
         sizes.append(len(targets))
         # Summed up many at a time: in every step it would cost as much as a layer.
-        pending.append((predictions.detach(), targets))
+        pending.append((predictions, targets))
         if len(pending) == 64:
             errors += _squared_error(pending)
             pending.clear()
@@ -125,6 +126,24 @@ def squared_error(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) ->
             rows += len(targets)
     model.train(training)
     return total, rows
+
+
+def _gradients(
+    model: nn.Module, objective: Objective, targets: Tensor
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """(inputs, targets) → (loss, predictions) that leaves the gradients in the parameters."""
+    if objective is mean_squared_error and can_be_by_hand(model, targets):
+        return GradientsByHand(model)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def backward(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        loss, predictions = objective(model, inputs, targets)
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        return loss.detach(), predictions.detach()
+
+    return backward
 
 
 def _squared_error(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
