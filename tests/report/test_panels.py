@@ -50,6 +50,7 @@ def test_a_frame_has_every_value_once():
     ]
     assert table["value"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert set(table["quantity"]) == {"two lines"}
+    assert set(table["panel"]) == {1}
 
 
 def drawn(scale="linear", x=("fc1", "fc2"), values=None, **options):

@@ -58,6 +58,8 @@ def test_real_files_take_the_place_of_the_stand_in():
     assert (ours.name, ours.path) == ("gemm", None)
     real = plan_group("sgemm-decay", "full", paths={"sgemm": "product.csv"}).members[0].config.data
     assert (real.name, real.path, real.samples) == ("sgemm", "product.csv", None)
+    pairs = plan_group("hopper", "full", paths={"hopper": "hopper.hdf5"}).members[0].config.data
+    assert (pairs.path, pairs.samples) == ("hopper.hdf5", None)  # all that the file holds
 
 
 def test_faces_are_stood_in_for_by_the_speed_alone():

@@ -13,6 +13,7 @@ def test_values_and_lines_of_the_paper():
     assert curve.first_collapsed_layer == "fc5"
     assert published("sgemm", "noise_component").values[4] == 3.09899e-06
     assert published("sgemm_rank1", "noise_component").values[0] == 0.8987145
+    assert published("synthetic_rank2", "top_alignment").values[0] == 0.4346821
     assert published("synthetic_rank2", "noise_weight_alignment").values[0] == 0.8741106
 
 

@@ -125,8 +125,9 @@ class GroupRuns:
         if not self.runs:
             return f"{self.title}: no run came to its end"
         made = read_json(self.runs[0].folder.provenance)["made_from"]
+        each = "; another data set for each seed" if self.plan.group.vary_data else ""
         note = f" Here: {self.plan.note}." if self.plan.note else ""
-        return f"{self.title}: {made}.{note}"
+        return f"{self.title}: {made}{each}.{note}"
 
     def where(self, **settings: Any) -> "GroupRuns":
         """Those whose swept settings, by the last part of the key, have these values."""

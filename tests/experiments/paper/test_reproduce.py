@@ -1,0 +1,31 @@
+"""Everything at the smallest scale, from nothing: minutes."""
+
+import re
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from deepnrc.cli.app import app
+from deepnrc.experiments.paper.items import ITEM_NAMES
+
+
+@pytest.mark.slow
+def test_all_at_smoke_scale(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["reproduce", "all", "--together", "4"])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "reproduction" / "smoke"
+    for name in ITEM_NAMES:
+        assert (folder / f"{name}.csv").stat().st_size > 0
+        kind = "md" if name.startswith("table") else "png"
+        assert (folder / f"{name}.{kind}").stat().st_size > 0
+    page = (tmp_path / "reproduction" / "smoke.md").read_text()
+    links = re.findall(r"\]\((smoke/[^)]+)\)", page)
+    assert len(links) >= len(ITEM_NAMES)
+    assert all((tmp_path / "reproduction" / link).is_file() for link in links)
+    assert "**open**" not in page
+    values = pd.concat(
+        pd.read_csv(folder / f"{name}.csv") for name in ITEM_NAMES if not name.startswith("table")
+    )
+    assert values["value"].notna().mean() > 0.9
