@@ -213,8 +213,8 @@ def _after_the_losses(groups: Mapping[str, GroupRuns]) -> tuple[int, int, str]:
         parts.append((name, sum(c >= s for c, s in pairs), len(pairs)))
         if pairs:
             evidence.append(
-                f"{name}: collapse at epoch {number(median([c for c, _ in pairs]))}, losses "
-                f"settled at {number(median([s for _, s in pairs]))}"
+                f"{name}: collapse at epoch {median([c for c, _ in pairs]):g}, losses settled at "
+                f"{median([s for _, s in pairs]):g} (medians)"
             )
     return *_total(parts), (
         f"runs whose NRC1 collapse comes at or after 90 % of the loss's way: {_counted(parts)}. "
