@@ -15,12 +15,12 @@ def test_a_figure_from_nothing_and_once_more(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = run("fig8", "--seeds", 1)
     assert first.exit_code == 0, first.output
-    assert "1 runs for fig8, in 'reproduction/smoke'" in first.stdout
-    folder = tmp_path / "reproduction" / "smoke"
+    assert "1 runs for fig8, in 'reproduction/smoke/runs'" in first.stdout
+    folder = tmp_path / "reproduction" / "smoke" / "fig8"
     names = {file.name for file in folder.iterdir() if file.name.startswith("fig8")}
     assert names == {f"fig8.{ending}" for ending in ("pdf", "svg", "png", "csv", "txt")}
-    page = (tmp_path / "reproduction" / "smoke.md").read_text()
-    assert "![Nonlinear synthetic data, t = 3, teachers of width r = 10](smoke/fig8.png)" in page
+    page = (tmp_path / "reproduction" / "smoke" / "fig8.md").read_text()
+    assert "![Nonlinear synthetic data, t = 3, teachers of width r = 10](fig8/fig8.png)" in page
     again = run("fig8", "--seeds", 1)
     assert "synthetic-wide,seed=0: done before after 120 epochs" in again.stdout
     table = pd.read_csv(folder / "fig8.csv")

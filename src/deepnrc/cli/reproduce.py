@@ -56,11 +56,13 @@ def reproduce(
         bool, typer.Option(help="Draw the published curves over ours, where there are some.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the runs; reproduction/SCALE if none.")
+        Path | None, typer.Option(help="Folder of the runs; reproduction/SCALE/runs if none.")
     ] = None,
     page: Annotated[
         Path | None,
-        typer.Option(help="The page; its figures go beside it. reproduction/SCALE.md if none."),
+        typer.Option(
+            help="The page, its figures beside it; reproduction/SCALE/FIGURE….md if none."
+        ),
     ] = None,
 ) -> None:
     """Train what is missing, and make the papers' figures and tables from it.
@@ -74,8 +76,10 @@ def reproduce(
     from deepnrc.experiments.paper.reproduce import reproduce as make  # noqa: PLC0415
 
     size = check_scale(scale)
-    runs = out or Path("reproduction") / size
-    target = page or Path("reproduction") / f"{size}.md"
+    folder = Path("reproduction") / size
+    runs = out or folder / "runs"
+    # A page of its own for each choice of figures, so that none takes the place of another.
+    target = page or folder / f"{'-'.join(names) if len(names) < 4 else 'several'}.md"
     if target.suffix != ".md":
         raise ArgumentError(f"page: '{target}' must end in .md")
     paths = {}

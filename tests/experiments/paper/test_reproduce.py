@@ -15,15 +15,15 @@ def test_all_at_smoke_scale(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["reproduce", "all", "--together", "4"])
     assert result.exit_code == 0, result.output
-    folder = tmp_path / "reproduction" / "smoke"
+    folder = tmp_path / "reproduction" / "smoke" / "all"
     for name in ITEM_NAMES:
         assert (folder / f"{name}.csv").stat().st_size > 0
         kind = "md" if name.startswith("table") else "png"
         assert (folder / f"{name}.{kind}").stat().st_size > 0
-    page = (tmp_path / "reproduction" / "smoke.md").read_text()
-    links = re.findall(r"\]\((smoke/[^)]+)\)", page)
+    page = (folder.parent / "all.md").read_text()
+    links = re.findall(r"\]\((all/[^)]+)\)", page)
     assert len(links) >= len(ITEM_NAMES)
-    assert all((tmp_path / "reproduction" / link).is_file() for link in links)
+    assert all((folder.parent / link).is_file() for link in links)
     assert "**open**" not in page
     values = pd.concat(
         pd.read_csv(folder / f"{name}.csv") for name in ITEM_NAMES if not name.startswith("table")

@@ -1,5 +1,6 @@
 """Which of the settings that the paper leaves unstated explains its synthetic curves?"""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,7 +29,10 @@ def make(groups: Mapping[str, GroupRuns]) -> PanelFigure:
         TITLE,
         (tuple(_panel(runs, *metric) for metric in _METRICS),),
         (runs.made_from,),
-        tuple(_sentence(runs.where(variant=v), v) for v in runs.values("variant")),
+        (
+            _nearest(runs),
+            *(_sentence(runs.where(variant=v), v) for v in runs.values("variant")),
+        ),
     )
 
 
@@ -46,17 +50,36 @@ def _published(runs: GroupRuns, metric: str) -> Published | None:
     return published(runs.plan.group.paper, key)
 
 
-def _sentence(runs: GroupRuns, variant: str) -> str:
-    apart = []
+def _distances(runs: GroupRuns) -> dict[str, float]:
+    """Median distance over the layers from the published curve, by metric; of NRC1 in decades."""
+    found = {}
     for metric, label, scale in _METRICS:
         panel = level_panel(runs, "variant", metric, label, scale, name=str)
         theirs = _published(runs, metric)
         if theirs is None:
             continue
-        ours = band(panel.curves[0]).middle
-        differences = [abs(a - b) for a, b in zip(ours, theirs.values, strict=True)]
-        apart.append(f"{label.splitlines()[0]} {number(median(differences))}")
+        pairs = zip(band(panel.curves[0]).middle, theirs.values, strict=True)
+        apart = [
+            abs(math.log10(ours / value)) if scale == "log" else abs(ours - value)
+            for ours, value in pairs
+        ]
+        found[label.replace("\n", " ")] = median(apart)
+    return found
+
+
+def _sentence(runs: GroupRuns, variant: str) -> str:
+    apart = ", ".join(f"{label} {number(value)}" for label, value in _distances(runs).items())
     return (
-        f"{variant}: median distance from the published curve: {', '.join(apart)}. "
-        f"{collapse_sentence(runs)}"
+        f"{variant}: median distance from the published curve: {apart}. {collapse_sentence(runs)}"
     )
+
+
+def _nearest(runs: GroupRuns) -> str:
+    each = {v: _distances(runs.where(variant=v)) for v in runs.values("variant")}
+    labels = next(iter(each.values()))
+    parts = [
+        f"{label}: {best} ({number(each[best][label])})"
+        for label in labels
+        for best in (min(each, key=lambda v: each[v][label]),)
+    ]
+    return f"Nearest to the published curves, of these variants: {'; '.join(parts)}."
