@@ -124,10 +124,12 @@ class GroupRuns:
         """The data and how the scale departs from the paper, in a sentence or two."""
         if not self.runs:
             return f"{self.title}: no run came to its end"
-        made = read_json(self.runs[0].folder.provenance)["made_from"]
-        each = "; another data set for each seed" if self.plan.group.vary_data else ""
+        made = list(
+            dict.fromkeys(read_json(run.folder.provenance)["made_from"] for run in self.runs)
+        )
+        others = f" (the first of {len(made)} data sets)" if len(made) > 1 else ""
         note = f" Here: {self.plan.note}." if self.plan.note else ""
-        return f"{self.title}: {made}{each}.{note}"
+        return f"{self.title}: {made[0]}{others}.{note}"
 
     def where(self, **settings: Any) -> "GroupRuns":
         """Those whose swept settings, by the last part of the key, have these values."""
