@@ -34,6 +34,12 @@ def test_a_figure_from_nothing_and_once_more(tmp_path, monkeypatch):
         (["fig2", "--scale", "huge"], "scale: expected smoke, cpu or full, got 'huge'"),
         (["fig2", "--page", "page.html"], "page: 'page.html' must end in .md"),
         (["fig2", "--data", "sgemm"], "--data sgemm: expected NAME=PATH, such as sgemm=FILE.csv"),
+        (
+            ["fig9", "--data", "sgem=x.csv"],
+            "--data sgem=x.csv: no run of these figures reads 'sgem'; did you mean 'sgemm'? They "
+            "read sgemm, gemm",
+        ),
+        (["fig9", "--data", "sgemm=x.csv"], "--data sgemm=x.csv: there is no such file or folder"),
         (["fig8", "--seeds", "0"], "seeds must be at least 1; got 0"),
     ],
 )

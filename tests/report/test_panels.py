@@ -74,6 +74,13 @@ def test_a_panel_shows_median_band_and_mark():
 def test_the_sources_and_seeds_stand_below():
     text = drawn().get_supxlabel()
     assert text == "A title.\nfrom\nLines: median of 2 seeds; bands: 10–90 %."
+    curves = tuple(Curve("c", ("a",), dict.fromkeys(range(n), (1.0,))) for n in (1, 3))
+    mixed = PanelFigure("f", "t", ((Panel("", "d", "q", curves),),), ())
+    assert (
+        panel_figure(mixed)
+        .get_supxlabel()
+        .endswith("median of 1 to 3 seeds; bands: 10–90 %; where there is no band, a single run.")
+    )
     assert drawn(values={0: (1.0, 2.0)}).get_supxlabel().endswith("Single runs: no bands.")
 
 
@@ -81,6 +88,19 @@ def test_the_sources_and_seeds_stand_below():
 @pytest.mark.parametrize("scale", ["log", "linear", "unit"])
 def test_nothing_to_show_is_drawn_without_a_warning(scale, values):
     drawn(scale, values=values).canvas.draw()
+
+
+def test_a_setting_has_one_colour_in_all_panels():
+    def levels(*labels):
+        curves = tuple(
+            Curve(label, (1.0, 2.0, 3.0), {0: (1.0, 2.0, 3.0)}, "level") for label in labels
+        )
+        return Panel("", "d", "q", curves)
+
+    rows = ((levels("decay 0", "decay 5"), levels("decay 0", "decay 1")),)
+    one, two = panel_figure(PanelFigure("f", "t", rows, ())).axes
+    assert one.lines[0].get_color() == two.lines[0].get_color()
+    assert one.lines[1].get_color() != two.lines[1].get_color()
 
 
 def test_epochs_are_shown_from_0_on():

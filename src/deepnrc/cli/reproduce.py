@@ -1,7 +1,6 @@
 """``deepnrc reproduce``: the papers' figures and tables, made again from scratch."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -88,6 +87,9 @@ def reproduce(
         if not name or not path:
             raise ArgumentError(f"--data {assignment}: expected NAME=PATH, such as sgemm=FILE.csv")
         paths[name] = path
+    again = f"--scale {size}"
+    again += f" --seeds {seeds}" if seeds else ""
+    again += "".join(f" --data {shlex.quote(assignment)}" for assignment in data or ())
     with LiveTable() as shown:
         made = make(
             names,
@@ -101,7 +103,9 @@ def reproduce(
             paths=paths,
             together=together,
             published=published,
-            command="deepnrc " + shlex.join(sys.argv[1:]),
+            command=f"deepnrc reproduce {' '.join(names)} {again}"
+            + (f" --page {page}" if page else ""),
+            options=again,
             say=lambda line: print(line, flush=True),
             on_status=shown.show,
         )

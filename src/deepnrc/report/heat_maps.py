@@ -80,7 +80,8 @@ def heat_figure(figure: HeatFigure) -> "Figure":
         _draw(axes, panel, top)
         axes.set_xlabel(figure.x_label, fontsize=9)
     grid[0].set_ylabel(figure.y_label, fontsize=9)
-    seeds = max(len(cell) for panel in figure.panels for cell in panel.cells.values())
+    counts = {len(cell) for panel in figure.panels for cell in panel.cells.values()}
+    seeds = "–".join(str(count) for count in sorted({min(counts), max(counts)}))
     lines = (f"{figure.title}.", *figure.made_from)
     small = [textwrap.fill(line, int(16 * width * count)) for line in lines]
     note = f"{figure.quantity}: median of {seeds} seeds, in brackets their range."

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
@@ -16,6 +16,7 @@ __all__ = ["panel_figure"]
 
 _PURPLE, _GREEN, _RED, _GREY, _SALMON = "#6a3d9a", "#2e8b57", "#c62828", "#8c8c8c", "#f08a70"
 _LEVELS = ("#b8a1cc", "#8f6bb8", "#6a3d9a", "#3c1a66", "#1d0838")  # light to dark, as decay grows
+_MANY = ("#6a3d9a", "#1f78b4", "#2e8b57", "#e08214", "#c62828", "#8c510a", "#35978f", "#dd6fa4")
 _STYLES: dict[str, dict[str, Any]] = {
     "main": {"color": _PURPLE, "marker": "o"},
     "noise": {"color": _SALMON, "marker": "s"},
@@ -42,9 +43,10 @@ def panel_figure(figure: PanelFigure) -> "Figure":
     width = max(_width(panel) for panel in figure.panels) * columns
     drawn = Figure(figsize=(width, 2.5 * len(figure.rows) + 1.2), layout="constrained")
     grid = drawn.subplots(len(figure.rows), columns, squeeze=False)
+    levels = _level_styles(figure)
     for row, panels in enumerate(figure.rows):
         for column, panel in enumerate(panels):
-            _draw(grid[row][column], panel)
+            _draw(grid[row][column], panel, levels)
     _legends(drawn, grid)
     lines = (f"{figure.title}.", *figure.made_from)
     small = [textwrap.fill(line, int(16 * width)) for line in lines]
@@ -62,9 +64,24 @@ def _named(panel: Panel) -> bool:
     return isinstance(panel.curves[0].x[0], str)
 
 
-def _draw(axes: "Axes", panel: Panel) -> None:
+def _level_styles(figure: PanelFigure) -> dict[str, dict[str, Any]]:
+    """By label, so that a setting looks the same in every panel."""
+    labels = list(
+        dict.fromkeys(c.label for p in figure.panels for c in p.curves if c.kind == "level")
+    )
+    count = max(len(labels) - 1, 1)
+    styles = {}
+    for place, label in enumerate(labels):
+        few = len(labels) <= len(_LEVELS)
+        color = (
+            _LEVELS[round(place * (len(_LEVELS) - 1) / count)] if few else _MANY[place % len(_MANY)]
+        )
+        styles[label] = {"color": color, "marker": "o^svDP*X"[place % 8]}
+    return styles
+
+
+def _draw(axes: "Axes", panel: Panel, levels: Mapping[str, dict[str, Any]]) -> None:
     positions = _positions(panel)
-    levels = [curve for curve in panel.curves if curve.kind == "level"]
     for curve in panel.curves:
         xs = [positions[str(x)] for x in curve.x] if positions else [float(x) for x in curve.x]
         _draw_curve(axes, curve, xs, levels)
@@ -98,12 +115,12 @@ def _positions(panel: Panel) -> dict[str, int]:
     return {name: place for place, name in enumerate(names)}
 
 
-def _draw_curve(axes: "Axes", curve: Curve, xs: list[Any], levels: Sequence[Curve]) -> None:
+def _draw_curve(
+    axes: "Axes", curve: Curve, xs: list[Any], levels: Mapping[str, dict[str, Any]]
+) -> None:
     style: dict[str, Any] = {"linewidth": 1.4, "markersize": 3.5, **_STYLES.get(curve.kind, {})}
     if curve.kind == "level":
-        place = levels.index(curve) * (len(_LEVELS) - 1)
-        style["color"] = _LEVELS[round(place / max(len(levels) - 1, 1))]
-        style["marker"] = "o^svD"[levels.index(curve) % 5]
+        style |= levels[curve.label]
     if len(curve.x) > _DENSE or len(curve.x) == 2:
         style.pop("marker", None)
     shown = band(curve)
@@ -141,7 +158,7 @@ def _legends(drawn: "Figure", grid: Any) -> None:
     merged: dict[str, Any] = {}
     for labelled in entries:
         merged.update(labelled)
-    if len(merged) <= 8:
+    if len(merged) <= 10:
         drawn.legend(
             merged.values(),
             merged.keys(),
@@ -161,5 +178,6 @@ def _seeds(figure: PanelFigure) -> str:
     )
     if counts == [1]:
         return "Single runs: no bands."
-    seeds = str(counts[-1]) if counts[0] in (1, counts[-1]) else f"{counts[0]} to {counts[-1]}"
-    return f"Lines: median of {seeds} seeds; bands: 10–90 %."
+    seeds = str(counts[-1]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    single = "; where there is no band, a single run" if counts[0] == 1 else ""
+    return f"Lines: median of {seeds} seeds; bands: 10–90 %{single}."

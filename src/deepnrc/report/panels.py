@@ -28,12 +28,14 @@ class Curve:
         kind: What it is, which decides how it looks: ``"main"``, ``"noise"``, ``"test"``,
             ``"reference"`` (what a network or theory gives), ``"chance"``, ``"published"``, or
             ``"level"``, one of several settings.
+        beside: Of a published curve, the label of the one it is to be held against.
     """
 
     label: str
     x: tuple[str | float, ...]
     values: Mapping[int, Sequence[float]]
     kind: str = "main"
+    beside: str = ""
 
 
 @dataclass(frozen=True)

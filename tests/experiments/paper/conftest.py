@@ -24,7 +24,9 @@ def miniature(plan):
         depth = config.model.depth if config.model.kind == "mlp" else 3
         model = MLPConfig(width=12, depth=depth, bias=getattr(config.model, "bias", False))
         training = config.training.model_copy(update={"epochs": EPOCHS, "lr": 1e-3})
-        measure = config.measure.model_copy(update={"epochs": [0, EPOCHS], "log_spaced": None})
+        measure = config.measure.model_copy(
+            update={"epochs": [0, EPOCHS], "log_spaced": None, "layers": None, "every": None}
+        )
         parts = {"data": data, "model": model, "training": training, "measure": measure}
         members.append(Member(member.name, config.model_copy(update=parts), member.settings))
     return Plan(plan.name, plan.group, "in miniature", tuple(members), None)

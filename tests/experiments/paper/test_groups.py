@@ -4,6 +4,7 @@ import pytest
 
 from deepnrc.errors import ArgumentError
 from deepnrc.experiments.paper.groups import check_scale, find_group, group_names, plan_group
+from deepnrc.experiments.paper.runs import GroupRuns
 
 SCALES = ("smoke", "cpu", "full")
 
@@ -15,8 +16,7 @@ def test_each_group_is_valid_at_each_scale(name, scale):
     assert plan.members
     assert len({member.name for member in plan.members}) == len(plan.members)
     assert not any(" " in member.name or "/" in member.name for member in plan.members)
-    if scale != "full":
-        assert bool(plan.note) == (find_group(name).at(scale).note != "")
+    assert find_group(name).at(scale).note in plan.note
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,29 @@ def test_real_files_take_the_place_of_the_stand_in():
     real = plan_group("sgemm-decay", "full", paths={"sgemm": "product.csv"}).members[0].config.data
     assert (real.name, real.path, real.samples) == ("sgemm", "product.csv", None)
     pairs = plan_group("hopper", "full", paths={"hopper": "hopper.hdf5"}).members[0].config.data
-    assert (pairs.path, pairs.samples) == ("hopper.hdf5", None)  # all that the file holds
+    assert (pairs.path, pairs.samples) == ("hopper.hdf5", 5000)  # as many as the paper has
+
+
+def test_a_small_scale_takes_the_first_rows_of_real_files():
+    for scale, rows in (("smoke", 200), ("cpu", 5000)):
+        plan = plan_group("sgemm-decay", scale, paths={"sgemm": "product.csv"})
+        assert {m.config.data.samples for m in plan.members} == {rows}
+        assert "300 epochs" not in plan.note
+
+
+def test_the_stand_ins_schedule_goes_with_the_stand_in():
+    ours = plan_group("sgemm-decay", "full")
+    assert (ours.members[0].config.training.epochs, ours.members[0].config.training.lr) == (
+        300,
+        0.05,
+    )
+    assert ours.note == "300 epochs for 200 at learning rate .05 for .005"
+    real = plan_group("sgemm-decay", "full", paths={"sgemm": "product.csv"})
+    assert (real.members[0].config.training.epochs, real.members[0].config.training.lr) == (
+        200,
+        0.005,
+    )
+    assert real.note == ""
 
 
 def test_faces_are_stood_in_for_by_the_speed_alone():
@@ -72,3 +94,10 @@ def test_what_there_is_not():
         find_group("hoper")
     with pytest.raises(ArgumentError, match="scale: expected smoke, cpu or full, got 'big'"):
         check_scale("big")
+
+
+def test_a_stand_in_is_called_one():
+    for name, dataset in (("utkface", "carracing for utkface"), ("hopper", "hopper")):
+        runs = GroupRuns(plan_group(name, "cpu"), (), {})
+        assert runs.dataset == dataset
+        assert ("(stand-in data)" in runs.title) == (name == "utkface")

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from deepnrc.errors import ArgumentError
+from deepnrc.errors import ArgumentError, DataError
 from deepnrc.experiments.paper.items import ITEM_NAMES, find_items
 from deepnrc.experiments.paper.products import write_product
+from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import COLUMNS, PanelFigure, frame
 
 FILES = {".pdf", ".svg", ".png", ".csv", ".txt"}
@@ -65,12 +66,16 @@ def test_an_unknown_figure():
         find_items(["fig10"])
 
 
-def test_a_figure_without_the_downsampling_convolutions():
-    from deepnrc.experiments.paper.fig1 import _without_downsampling
-    from deepnrc.report.panels import Curve, Panel
-
-    names = ("conv1", "layer1.0.conv1", "layer2.0.downsample.0", "fc")
-    panel = Panel("", "d", "q", (Curve("ours", names, {0: (1.0, 2.0, 3.0, 4.0)}),))
-    [curve] = _without_downsampling(panel).curves
-    assert curve.x == ("layer1.0.conv1", "fc")
-    assert list(curve.values[0]) == [2.0, 4.0]
+def test_a_figure_says_which_settings_failed(miniature_runs, groups):
+    runs = groups["sgemm-decay"]
+    lost = {
+        member.name: "the loss is nan" for member in runs.where(weight_decay=0.001).plan.members
+    }
+    left = GroupRuns(runs.plan, runs.where(weight_decay=0.0).runs, lost)
+    [item] = find_items(["fig9"]).values()
+    figure = item.make({"sgemm-decay": left})
+    assert [curve.label for curve in figure.rows[0][0].curves] == ["decay 0"]
+    assert "decay 0.001: SGEMM: no run came to its end (2 failed)." in figure.text
+    [item] = find_items(["fig7"]).values()
+    with pytest.raises(DataError, match="SGEMM: no run came to its end"):
+        item.make({"sgemm-decay": left})

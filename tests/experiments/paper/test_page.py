@@ -17,6 +17,9 @@ def test_the_page_has_claims_figures_tables_and_distances(groups):
         machine="2 cores",
         date="2026-01-02",
         figures="cpu",
+        thresholds="NRC1 ≤ 0.1",
+        options="--scale cpu",
+        failed={"hopper,seed=3": "the loss is not finite"},
     )
     assert page.startswith("# The papers' figures, made again\n\nWritten by `deepnrc reproduce all")
     assert "on 2026-01-02 (2 cores)" in page
@@ -25,6 +28,8 @@ def test_the_page_has_claims_figures_tables_and_distances(groups):
     assert re.search(
         r"\| fig2 \| \w+ \| NRC1 noise component \| 8 \| \d of 8 \| [\d.]+ decades", page
     )
+    assert "## What failed\n\n- hopper,seed=3: the loss is not finite\n" in page
+    assert "Collapsed means: NRC1 ≤ 0.1." in page
     assert "| Collapse occurs below the last layer. |" in page
-    assert "| swimmer | paper | 1,000 | MLP, 8 × 256 | 0.1 | 0.005 | 1,000 | 128 |" in page
+    assert "| swimmer | paper | 8 | 2 | 1,000 | MLP, 8 × 256 | 0.1 | 0.005 | 1,000 | 128 |" in page
     assert "nan" not in page.split("## Beside")[0]

@@ -32,7 +32,9 @@ def test_layers_that_are_not_the_papers_have_no_overlay():
 @pytest.mark.parametrize(("scale", "difference"), [("linear", 9.0), ("log", 1.0)])
 def test_distance_range_and_correlation(scale, difference):
     ours = Curve("ours", ("a", "b", "c"), {0: (9.0, 20.0, 30.0), 1: (11.0, 20.0, 30.0)})
-    theirs = Curve("published", ("a", "b", "c", "d"), {0: (1.0, 20.0, 3.0, 4.0)}, "published")
+    theirs = Curve(
+        "published", ("a", "b", "c", "d"), {0: (1.0, 20.0, 3.0, 4.0)}, "published", "ours"
+    )
     panel = Panel("", "d", "two\nlines", (ours, theirs), scale=scale)
     [found] = compare(PanelFigure("fig2", "t", ((panel,),), ()))
     assert (found.layers, found.within, found.quantity) == (3, 1, "two lines")

@@ -6,6 +6,7 @@ import pytest
 
 from deepnrc.experiments.paper.runs import (
     FinishedRun,
+    GroupRuns,
     finished_runs,
     median_epoch,
     settled_epoch,
@@ -41,6 +42,16 @@ def test_the_first_collapsed_epoch_is_the_one_that_lasts(monkeypatch, collapsed,
     assert Told(collapsed).first_collapsed_epoch("all") == expected
 
 
+def test_collapse_lies_between_two_measured_epochs(monkeypatch):
+    monkeypatch.setattr(
+        "deepnrc.experiments.paper.runs.diagnose",
+        lambda here, rule: SimpleNamespace(first_collapsed_layer="fc1" if here else None),
+    )
+    run = Told([(0, True), (4, False), (9, True), (20, True)])
+    assert run.collapse_interval("all") == (4, 9)
+    assert Told([(0, True), (9, True)]).collapse_interval("all") == (-1, 0)
+
+
 @pytest.mark.parametrize(
     ("epochs", "expected"), [([3, 5, 9], 5), ([3, None, 9], 9), ([3, None, None], None), ([4], 4)]
 )
@@ -50,7 +61,12 @@ def test_the_median_seed_counts_those_that_never_collapse_as_last(epochs, expect
 
 @pytest.mark.parametrize(
     ("losses", "expected"),
-    [([1.0, 0.5, 0.09, 0.05, 0.0], 3), ([1.0, 1.0], 1), ([1.0, 0.0, 0.5, 0.0], 4)],
+    [
+        ([1.0, 0.5, 0.09, 0.05, 0.0], 3),
+        ([1.0, 1.0], None),
+        ([1.0, 0.9, 1.1], None),
+        ([1.0, 0.0, 0.5, 0.0], 4),
+    ],
 )
 def test_losses_are_settled_after_nine_tenths_of_their_way(losses, expected):
     log = [{"epoch": i, "train_loss": loss} for i, loss in enumerate(losses, start=1)]
@@ -75,3 +91,12 @@ def test_settings_choose_runs(groups):
     assert runs.values("weight_decay") == [0.0, 0.001]
     assert [run.seed for run in runs.where(weight_decay=0.001)] == [0, 1]
     assert len(runs.where(weight_decay=7.0)) == 0
+
+
+def test_a_setting_has_the_failures_of_its_own_runs(groups):
+    runs = groups["synthetic-decay"]
+    [name, *_] = (m.name for m in runs.plan.members)
+    lost = GroupRuns(runs.plan, runs.runs[1:], {name: "nan"})
+    assert lost.where(weight_decay=0.0).failed == {name: "nan"}
+    assert lost.where(weight_decay=0.001).failed == {}
+    assert lost.values("weight_decay") == [0.0, 0.001]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from deepnrc.experiments.paper.published import with_published
+from deepnrc.errors import DataError
+from deepnrc.experiments.paper.published import published, with_published
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.measurement import LayerMeasurement, Measurement
 from deepnrc.report.panels import Curve, Panel, median
@@ -16,6 +17,7 @@ __all__ = [
     "curve",
     "first_collapsed",
     "level_panel",
+    "some_runs",
 ]
 
 CONDITIONS = (
@@ -53,7 +55,7 @@ def condition_panel(
         scale: Of the y axis.
         title: Above the panel.
     """
-    each = list(runs)
+    each = some_runs(runs)
     curves = [curve(each, lambda layer: getattr(layer, metric), "our runs")]
     names = curves[0].x
     if metric == "linear_prediction_mse":
@@ -62,11 +64,13 @@ def condition_panel(
     if metric == "feature_weight_alignment":
         chance = curve(each, lambda layer: layer.random_alignment, "unrelated subspaces")
         curves.append(Curve(chance.label, chance.x, chance.values, "chance"))
-    shown = with_published(tuple(curves), runs.plan.group.paper, metric)
+    shown = tuple(curves)
+    if not (runs.stand_in and metric == "linear_prediction_mse"):  # its units are others
+        shown = with_published(shown, runs.plan.group.paper, metric)
     first = first_collapsed(each)
     return Panel(
         title=title,
-        dataset=_dataset(runs),
+        dataset=runs.dataset,
         quantity=label,
         curves=shown,
         scale=scale,
@@ -96,11 +100,15 @@ def level_panel(
     curves = []
     for value in runs.values(key):
         each = list(runs.where(**{key: value}))
+        if not each:  # all of them failed; the findings say so
+            continue
         ours = curve(each, lambda layer: getattr(layer, metric), name(value))
         curves.append(Curve(ours.label, ours.x, ours.values, "level"))
+    if not curves:
+        raise DataError(f"{runs.title}: no run came to its end")
     return Panel(
         title=title,
-        dataset=_dataset(runs),
+        dataset=runs.dataset,
         quantity=label,
         curves=tuple(curves),
         scale=scale,
@@ -119,7 +127,7 @@ def collapse_sentence(runs: GroupRuns) -> str:
     """In how many seeds which layers are collapsed, by both rules, and the last layer's NRC1."""
     each = list(runs)
     if not each:
-        return f"{runs.title}: no run came to its end"
+        return f"{runs.title}: no run came to its end ({len(runs.failed)} failed)."
     parts = []
     for rule, name in (("all", "all four conditions"), ("nrc1", "NRC1 alone")):
         names = each[0].measurement.names
@@ -135,9 +143,11 @@ def collapse_sentence(runs: GroupRuns) -> str:
     last = each[0].measurement.names[-1]
     noise = median([run.measurement[-1].noise_component for run in each])
     lost = f" ({len(runs.failed)} runs failed)" if runs.failed else ""
+    theirs = published(runs.plan.group.paper, "noise_component")
+    line = f" The paper's green line stands at {theirs.first_collapsed_layer}." if theirs else ""
     return (
         f"{runs.title}: collapsed {'; '.join(parts)}; NRC1 at {last} {number(noise)}, own MSE "
-        f"{number(median([run.measurement.model_mse for run in each]))}{lost}."
+        f"{number(median([run.measurement.model_mse for run in each]))}{lost}.{line}"
     )
 
 
@@ -146,5 +156,12 @@ def _place(run: FinishedRun, names: Sequence[str], rule: str) -> int:
     return len(names) if first is None else list(names).index(first)
 
 
-def _dataset(runs: GroupRuns) -> str:
-    return next(iter(runs)).member.config.data.name
+def some_runs(runs: GroupRuns) -> list[FinishedRun]:
+    """The runs, of which there must be one.
+
+    Raises:
+        DataError: There is none.
+    """
+    if not len(runs):
+        raise DataError(f"{runs.title}: no run came to its end")
+    return list(runs)

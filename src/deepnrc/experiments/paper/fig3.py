@@ -1,8 +1,9 @@
 """Figure 3 of [RU26]: low-rank targets show their true rank in the collapsed layers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from deepnrc.experiments.paper.by_layer import collapse_sentence, condition_panel, curve
+from deepnrc.experiments.paper.by_layer import collapse_sentence, condition_panel, curve, some_runs
 from deepnrc.experiments.paper.published import with_published
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, median
@@ -31,41 +32,42 @@ def _row(runs: GroupRuns) -> tuple[Panel, ...]:
     noise = condition_panel(
         runs, "noise_component", "NRC1 with r for t\nnoise component", "log", title=runs.title
     )
-    return noise, rank_panel(runs), _alignment_panel(runs, noise.mark)
+    return noise, rank_panel(runs, noise.mark), _alignment_panel(runs, noise.mark)
 
 
-def rank_panel(runs: GroupRuns) -> Panel:
+def rank_panel(runs: GroupRuns, mark: tuple[str | float, str] | None) -> Panel:
     """The stable rank of the features' covariance by layer, beside that of the targets'."""
-    each = list(runs)
+    each = some_runs(runs)
     features = curve(each, lambda layer: layer.covariance_stable_rank, "our runs")
     targets = {run.seed: (_target_rank(run.measurement.target_eigenvalues),) for run in each}
     lines = {seed: value * len(features.x) for seed, value in targets.items()}
     return Panel(
         title="",
-        dataset=each[0].member.config.data.name,
+        dataset=runs.dataset,
         quantity="stable rank\nof the covariance",
         curves=with_published(
             (features, Curve("the targets' stable rank", features.x, lines, "reference")),
             runs.plan.group.paper,
             "covariance_stable_rank",
         ),
+        mark=mark,
     )
 
 
 def _alignment_panel(runs: GroupRuns, mark: tuple[str | float, str] | None) -> Panel:
-    each = list(runs)
+    each = some_runs(runs)
     top = curve(each, lambda layer: layer.feature_weight_alignment, "our runs")
     noise = curve(each, lambda layer: layer.noise_weight_alignment, "noise directions")
     curves = with_published((top,), runs.plan.group.paper, "top_alignment")
     theirs = with_published((noise,), runs.plan.group.paper, "noise_weight_alignment")[1:]
     return Panel(
         title="",
-        dataset=each[0].member.config.data.name,
+        dataset=runs.dataset,
         quantity="NRC3\nalignment with the weight",
         curves=(
             *curves,
             Curve(noise.label, noise.x, noise.values, "noise"),
-            *(Curve("published, noise", c.x, c.values, "published") for c in theirs),
+            *(replace(c, label="published, noise") for c in theirs),
         ),
         scale="unit",
         mark=mark,
@@ -78,7 +80,7 @@ def _target_rank(eigenvalues: tuple[float, ...]) -> float:
 
 
 def _rank(runs: GroupRuns) -> str:
-    each = list(runs)
+    each = some_runs(runs)
     found = [run.diagnosis.intrinsic_dimension for run in each]
     last = median([run.measurement[-1].covariance_stable_rank for run in each])
     targets = median([_target_rank(run.measurement.target_eigenvalues) for run in each])

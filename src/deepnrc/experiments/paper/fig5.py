@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from deepnrc.experiments.paper.by_layer import some_runs
 from deepnrc.experiments.paper.runs import GroupRuns, median_epoch, settled_epoch
 from deepnrc.report.panels import Curve, Panel, PanelFigure
 from deepnrc.report.text import number
@@ -29,7 +30,7 @@ def make(groups: Mapping[str, GroupRuns]) -> PanelFigure:
 
 
 def _panel(runs: GroupRuns) -> Panel:
-    each = list(runs)
+    each = some_runs(runs)
     kept = _log_spaced(len(each[0].log), _POINTS)
     epochs = tuple(float(each[0].log[i]["epoch"]) for i in kept)
     curves = tuple(
@@ -42,7 +43,7 @@ def _panel(runs: GroupRuns) -> Panel:
     first = median_epoch([run.first_collapsed_epoch("all") for run in each])
     return Panel(
         title=runs.title,
-        dataset=each[0].member.config.data.name,
+        dataset=runs.dataset,
         quantity="mean squared error",
         curves=curves,
         x_label="epoch",
@@ -58,7 +59,7 @@ def _sentence(runs: GroupRuns) -> str:
         found = [run.first_collapsed_epoch(rule) for run in runs]
         shown = ", ".join("never" if epoch is None else str(epoch) for epoch in found)
         parts.append(f"by {name}: {shown}")
-    settled = ", ".join(str(settled_epoch(run.log)) for run in runs)
+    settled = ", ".join(str(settled_epoch(run.log) or "none") for run in runs)
     last = next(iter(runs)).log[-1]
     return (
         f"{runs.title}: first collapsed epoch by seed, {'; '.join(parts)}; nine tenths of the "

@@ -28,11 +28,12 @@ def make(groups: Mapping[str, GroupRuns]) -> PanelFigure:
         dataset=noise.dataset,
         quantity="stable rank\nof the weight",
         curves=(curve(each, lambda layer: layer.weight_stable_rank, "our runs"),),
+        mark=noise.mark,
     )
     return PanelFigure(
         "fig8",
         TITLE,
-        ((noise, rank_panel(runs), cka), (alignment, weight, error)),
+        ((noise, rank_panel(runs, noise.mark), cka), (alignment, weight, error)),
         (runs.made_from,),
         (collapse_sentence(runs),),
     )

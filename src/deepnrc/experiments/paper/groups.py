@@ -63,6 +63,8 @@ class Group(_Table):
         over: Swept settings, ``"key=a,b,c"``.
         variants: Settings that go together, by name; each name is a further value of the sweep.
         stand_in: The data to take where the experiment's own, which cannot be built, are absent.
+        stand_in_set: Settings over the group's that go with them.
+        stand_in_note: The same in words, for captions.
         smoke: What differs at this scale: a few minutes, to see the machine work.
         cpu: Hours on two cores.
         full: The paper's sizes.
@@ -77,6 +79,8 @@ class Group(_Table):
     over: list[str] = []
     variants: dict[str, list[str]] = {}
     stand_in: DataConfig | None = None
+    stand_in_set: list[str] = []
+    stand_in_note: str = ""
     smoke: _AtScale = _AtScale()
     cpu: _AtScale = _AtScale()
     full: _AtScale = _AtScale()
@@ -154,7 +158,8 @@ def plan_group(
         name: Of the group.
         scale: How large.
         seeds: Of each combination; None is the group's own number.
-        paths: Real files by data set; without, what was fetched or built, or the stand-in.
+        paths: Real files by data set; without, what was fetched or built, or the stand-in. Of real
+            files the first rows are taken, as many as the scale has.
 
     Raises:
         ArgumentError: No such group, or fewer than one seed.
@@ -167,32 +172,37 @@ def plan_group(
     variants = group.variants if chosen.variants is None else chosen.variants
     members = []
     for variant, settings in (variants or {"": []}).items():
-        # The stand-in's table takes the place of the data first, so that settings act on it.
-        values = [*group.set, *chosen.set, *settings]
 
-        def make(swept: Any, values: list[str] = values) -> ExperimentConfig:
-            return _with_data(group, [*values, *swept], paths or {})
+        def make(swept: Any, settings: list[str] = settings) -> ExperimentConfig:
+            return _configure(group, scale, [*chosen.set, *settings, *swept], paths or {})
 
         over = group.over if chosen.over is None else chosen.over
         for member in expand(make, over, seeds=count):
             members.append(_named(name, variant, member, vary_data=group.vary_data))
-    return Plan(name, group, chosen.note, tuple(members), chosen.build_seconds)
+    notes = [chosen.note] if chosen.note else []
+    stand_in = group.stand_in
+    if stand_in is not None and members[0].config.data.name == stand_in.name and scale != "smoke":
+        notes += [group.stand_in_note] if group.stand_in_note else []
+    return Plan(name, group, ", ".join(notes), tuple(members), chosen.build_seconds)
 
 
-def _with_data(group: Group, values: list[str], paths: Mapping[str, str]) -> ExperimentConfig:
-    config = find_experiment(group.experiment, [v for v in values if not v.startswith("data.")])
-    own = find_experiment(group.experiment, values)
+def _configure(
+    group: Group, scale: Scale, values: list[str], paths: Mapping[str, str]
+) -> ExperimentConfig:
+    """The experiment with the group's settings and these over it, on the data that are here."""
+    own = find_experiment(group.experiment, [*group.set, *values])
+    stand_in = group.stand_in
     if own.data.name in paths:
-        data = own.data.model_copy(update={"path": paths[own.data.name], "samples": None})
-    elif group.stand_in is not None and check_fetched(find_source(own.data.name)) is None:
-        data = group.stand_in
-        ours = [v.removeprefix("data.") for v in values if v.startswith("data.")]
-        for assignment in ours:
-            key, _, text = assignment.partition("=")
-            data = data.model_copy(update={key: int(text)})
-    else:
-        data = own.data
-    return config.model_copy(update={"data": data})
+        rows = own.data.samples
+        if rows is None and stand_in is not None and scale != "full":
+            rows = stand_in.samples
+        data = own.data.model_copy(update={"path": paths[own.data.name], "samples": rows})
+        return own.model_copy(update={"data": data})
+    if stand_in is None or check_fetched(find_source(own.data.name)) is not None:
+        return own
+    config = find_experiment(group.experiment, [*group.set, *group.stand_in_set, *values])
+    rows = stand_in.samples if own.data.samples is None else own.data.samples
+    return config.model_copy(update={"data": stand_in.model_copy(update={"samples": rows})})
 
 
 def _named(group: str, variant: str, member: Member, *, vary_data: bool) -> Member:

@@ -34,7 +34,8 @@ def _panel(runs: GroupRuns, row: int) -> Panel:
     test = curve(
         list(runs), lambda layer: getattr(layer, metric), "test data", of=lambda run: run.test
     )
-    return replace(panel, curves=(train, replace(test, kind="test")))
+    mark = None if panel.mark is None else (panel.mark[0], "first collapsed on training data")
+    return replace(panel, curves=(train, replace(test, kind="test")), mark=mark)
 
 
 def _sentence(runs: GroupRuns) -> str:
@@ -45,4 +46,11 @@ def _sentence(runs: GroupRuns) -> str:
     ):
         found = [diagnose(measurement).first_collapsed_layer for measurement in measurements]
         shown.append(f"on {part} data " + ", ".join(name or "none" for name in found))
-    return f"{runs.title}: first collapsed layer by seed, {'; '.join(shown)}."
+    test = next(iter(runs)).test
+    few = (
+        f" NRC4 says little on test data: it is fitted anew to {test.samples} rows of up to "
+        f"{max(layer.width for layer in test)} features."
+        if test.samples < 5 * max(layer.width for layer in test)
+        else ""
+    )
+    return f"{runs.title}: first collapsed layer by seed, {'; '.join(shown)}.{few}"

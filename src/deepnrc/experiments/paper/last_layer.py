@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from deepnrc.errors import DataError
+from deepnrc.experiments.paper.by_layer import some_runs
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.measurement import Measurement
 from deepnrc.metrics.last_layer import LastLayer
@@ -75,7 +76,7 @@ def curves_by_epoch(name: str, runs: GroupRuns) -> PanelFigure:
     """One column a data set: NRC1, NRC2, NRC3 at the final γ, errors, R²."""
     columns = []
     for variant in runs.values("variant"):
-        each = list(runs.where(variant=variant, weight_decay=_DECAY))
+        each = some_runs(runs.where(variant=variant, weight_decay=_DECAY))
         panels = [
             Panel(
                 variant,
@@ -129,12 +130,18 @@ def variance_ratios(name: str, runs: GroupRuns) -> PanelFigure:
         curves = []
         for decay in runs.values("weight_decay"):
             each = list(runs.where(variant=variant, weight_decay=decay))
-            shown = {r.seed: _last(r.measurement).explained_variance_ratios[:8] for r in each}
-            x = tuple(float(k) for k in range(1, 1 + min(map(len, shown.values()))))
+            if not each:
+                continue
+            ratios = {r.seed: _last(r.measurement).explained_variance_ratios for r in each}
+            shown = {
+                seed: [*values[:8], *[math.nan] * (8 - len(values))]
+                for seed, values in ratios.items()
+            }
+            x = tuple(float(k) for k in range(1, 9))
             curves.append(
                 Curve(f"decay {decay:g}", x, {s: v[: len(x)] for s, v in shown.items()}, "level")
             )
-        t = len(_last(each[0].measurement).gram)
+        t = len(_last(some_runs(runs.where(variant=variant))[0].measurement).gram)
         panels.append(
             Panel(
                 variant,
@@ -160,7 +167,7 @@ def residual_over_gamma(name: str, runs: GroupRuns) -> PanelFigure:
     shares = tuple(i / 50 for i in range(51))
     panels, findings = [], []
     for variant in runs.values("variant"):
-        each = list(runs.where(variant=variant, weight_decay=_DECAY))
+        each = some_runs(runs.where(variant=variant, weight_decay=_DECAY))
         values = {
             run.seed: [last.gram_residual_at(share * last.largest_gamma) for share in shares]
             for run in each
@@ -202,7 +209,7 @@ def _levels_by_epoch(
     columns = []
     for column in runs.values(split) if split else [""]:
         chosen = runs.where(**{split: column}) if split else runs
-        by_level = {v: list(chosen.where(**{key: v})) for v in runs.values(key)}
+        by_level = {v: each for v in runs.values(key) if (each := list(chosen.where(**{key: v})))}
         title = str(column) or runs.runs[0].member.config.data.name
         panels = []
         for row, (quantity, value) in enumerate(
@@ -287,12 +294,15 @@ def _held(runs: GroupRuns) -> float:
     held = []
     for run in runs:
         last = _last(run.measurement)
-        held.append(sum(last.explained_variance_ratios[: len(last.gram)]))
+        ratios = last.explained_variance_ratios
+        held.append(sum(ratios[: len(last.gram)]) if ratios else math.nan)
     return median(held)
 
 
 def _final_sentence(runs: GroupRuns, what: str) -> str:
     lasts = [_last(run.measurement) for run in runs]
+    if not lasts:
+        return f"{what}: no run came to its end ({len(runs.failed)} failed)."
     parts = [
         f"NRC{i} {number(median([getattr(last, field) for last in lasts]))}"
         for i, field in enumerate(
@@ -301,13 +311,16 @@ def _final_sentence(runs: GroupRuns, what: str) -> str:
     ]
     return (
         f"{what}: at the end {', '.join(parts)} (chance of the first two "
-        f"{number(lasts[0].chance_residual)}), R² {number(median([last.r2 for last in lasts]))}."
+        f"{number(lasts[0].chance_residual)}), R² {number(median([last.r2 for last in lasts]))}; "
+        f"eigenvalues of the Gram matrix {_list(lasts[0].gram_eigenvalues)} (first seed)."
     )
 
 
 def _theory_sentence(runs: GroupRuns, level: str) -> str:
     """The rank and error that theory gives for the penalties, beside what the runs reached."""
     each = list(runs)
+    if not each:
+        return f"λ = {level}: no run came to its end ({len(runs.failed)} failed)."
     last = _last(each[0].measurement)
     size = float(level)
     best = ufm_optimum(last.target_covariance, lambda_h=size, lambda_w=size)
@@ -319,7 +332,7 @@ def _theory_sentence(runs: GroupRuns, level: str) -> str:
         f"{_list(sorted(torch.linalg.eigvalsh(best.gram).tolist(), reverse=True))} and a training "
         f"error (summed over targets) of {number(float(best.mse))}; the runs have "
         f"{_list(_eigenvalues(each[0]))} (first seed) and {number(ours)} (median), numerical rank "
-        f"{min(rank)}–{max(rank)}. {_final_sentence(runs, 'They are')}"
+        f"{min(rank)}–{max(rank)}. {_final_sentence(runs, 'Conditions')}"
     )
 
 

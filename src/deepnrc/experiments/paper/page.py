@@ -23,6 +23,9 @@ def reproduction_page(
     machine: str,
     date: str,
     figures: str,
+    thresholds: str,
+    options: str,
+    failed: Mapping[str, str],
 ) -> str:
     """The page in Markdown.
 
@@ -33,20 +36,26 @@ def reproduction_page(
         machine: It ran on.
         date: Of the day.
         figures: Folder of the figures, as seen from the page.
+        thresholds: Of the diagnosis, in words.
+        options: That make one figure of it, after its name.
+        failed: By name, why a run or figure did not come to its end.
     """
     parts = [
         "# The papers' figures, made again",
-        f"Written by `{command}` on {date} ({machine}); nothing in it was typed in. Lines are "
-        "medians over seeds, bands their 10–90 % range; the green line is the first collapsed "
-        "layer of the median seed, by all four conditions (NRC1 ≤ 0.1, NRC2 ≥ 0.8, NRC3 ≥ 0.8, "
-        "NRC4 ≤ 1.5 × the network's own error).",
+        f"Written by `{command}` on {date} ({machine}); every number of ours comes from its runs. "
+        "Lines are medians over seeds, bands their 10–90 % range; by layer the green line is the "
+        "first collapsed layer of the median seed, by all four conditions. Collapsed means: "
+        f"{thresholds}.",
         "## Claims",
-        "A claim *holds* where at least 90 % of the cases agree with it, *partly* from 50 % on.",
+        "A case is a run, or a pair of runs of one seed. A claim *holds* where at least 90 % of "
+        "the cases agree with it, *partly* from 50 % on; the proposition only where all do.",
         markdown(
-            ("claim", "runs", "verdict", "what was measured"),
-            [(v.claim, str(v.runs), f"**{v.verdict}**", v.evidence) for v in verdicts],
+            ("claim", "cases", "verdict", "what was measured"),
+            [(v.claim, str(v.cases), f"**{v.verdict}**", v.evidence) for v in verdicts],
         ),
     ]
+    if failed:
+        parts += ["## What failed", _list([f"{name}: {why}" for name, why in failed.items()])]
     compared = [line for p in products.values() for line in _comparisons(p)]
     if compared:
         parts += [
@@ -60,7 +69,7 @@ def reproduction_page(
             ),
         ]
     for name, product in products.items():
-        parts += [f"## {name}: {product.title}", f"`{_one(command, name)}`"]
+        parts += [f"## {name}: {product.title}", f"`deepnrc reproduce {name} {options}`"]
         if isinstance(product, TableFigure):
             parts.append(markdown(product.headings, product.cells))
         else:
@@ -85,10 +94,6 @@ def _comparisons(product: Product) -> list[tuple[str, ...]]:
         )
         for found in compare(product)
     ]
-
-
-def _one(command: str, name: str) -> str:
-    return command.replace("reproduce all", f"reproduce {name}")
 
 
 def _list(lines: Sequence[str]) -> str:

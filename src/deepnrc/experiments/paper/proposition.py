@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from deepnrc.experiments.paper.by_layer import curve
+from deepnrc.experiments.paper.by_layer import curve, some_runs
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, median
 
@@ -34,12 +34,12 @@ def chosen_runs(groups: Mapping[str, GroupRuns]) -> list[GroupRuns]:
 
 
 def _panel(runs: GroupRuns) -> Panel:
-    each = list(runs)
+    each = some_runs(runs)
     left = curve(each, lambda layer: layer.bound_residual, "left side")
     right = curve(each, lambda layer: layer.bound, "bound")
     return Panel(
         title=runs.title,
-        dataset=each[0].member.config.data.name,
+        dataset=runs.dataset,
         quantity="share of the features' norm",
         curves=(left, Curve(right.label, right.x, right.values, "reference")),
     )

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from deepnrc.report.panels import Curve, PanelFigure, band, median
+from deepnrc.report.panels import Curve, Panel, PanelFigure, band, median
 
 __all__ = ["Comparison", "Published", "compare", "published", "with_published"]
 
@@ -99,41 +99,49 @@ def with_published(curves: tuple[Curve, ...], paper: str, quantity: str) -> tupl
     known = published(paper, quantity)
     if known is None or not set(known.layers) & set(map(str, curves[0].x)):
         return curves
-    return (*curves, Curve(_LABEL, known.layers, {0: known.values}, "published"))
+    theirs = Curve(_LABEL, known.layers, {0: known.values}, "published", curves[0].label)
+    return (*curves, theirs)
 
 
 def compare(figure: PanelFigure) -> list[Comparison]:
     """Each panel that has a published curve beside it."""
     found = []
     for panel in figure.panels:
-        theirs = next((c for c in panel.curves if c.kind == "published"), None)
-        if theirs is None:
-            continue
-        ours = panel.curves[0]
-        values = {str(x): v for x, v in zip(theirs.x, theirs.values[0], strict=True)}
-        both = [i for i, x in enumerate(ours.x) if str(x) in values]
-        published_values = [values[str(ours.x[i])] for i in both]
-        middle = [band(ours).middle[i] for i in both]
-        ranges = [[one[i] for one in ours.values.values()] for i in both]
-        logarithmic = panel.scale == "log"
-        pairs = [
-            (m, p)
-            for m, p in zip(middle, published_values, strict=True)
-            if not logarithmic or (m > 0.0 and p > 0.0)
+        found += [
+            _compared(figure.name, panel, _beside(panel, theirs), theirs)
+            for theirs in panel.curves
+            if theirs.kind == "published"
         ]
-        found.append(
-            Comparison(
-                figure.name,
-                panel.dataset,
-                panel.quantity.replace("\n", " "),
-                len(both),
-                sum(min(r) <= p <= max(r) for r, p in zip(ranges, published_values, strict=True)),
-                median([_apart(m, p, logarithmic=logarithmic) for m, p in pairs]),
-                _spearman(middle, published_values),
-                logarithmic,
-            )
-        )
     return found
+
+
+def _beside(panel: Panel, theirs: Curve) -> Curve:
+    return next(curve for curve in panel.curves if curve.label == theirs.beside)
+
+
+def _compared(figure: str, panel: Panel, ours: Curve, theirs: Curve) -> Comparison:
+    values = {str(x): v for x, v in zip(theirs.x, theirs.values[0], strict=True)}
+    both = [i for i, x in enumerate(ours.x) if str(x) in values]
+    published_values = [values[str(ours.x[i])] for i in both]
+    middle = [band(ours).middle[i] for i in both]
+    ranges = [[one[i] for one in ours.values.values()] for i in both]
+    logarithmic = panel.scale == "log"
+    pairs = [
+        (m, p)
+        for m, p in zip(middle, published_values, strict=True)
+        if not logarithmic or (m > 0.0 and p > 0.0)
+    ]
+    what = panel.quantity.replace("\n", " ")
+    return Comparison(
+        figure,
+        panel.dataset,
+        what if ours is panel.curves[0] else f"{what}, {ours.label}",
+        len(both),
+        sum(min(r) <= p <= max(r) for r, p in zip(ranges, published_values, strict=True)),
+        median([_apart(m, p, logarithmic=logarithmic) for m, p in pairs]),
+        _spearman(middle, published_values),
+        logarithmic,
+    )
 
 
 def _apart(ours: float, theirs: float, *, logarithmic: bool) -> float:

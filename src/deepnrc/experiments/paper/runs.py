@@ -1,9 +1,8 @@
 """Trains what a group lacks, and reads what its runs left behind."""
 
 import json
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from deepnrc.data.download import check_fetched
 from deepnrc.data.registry import find_source
 from deepnrc.data.store import build, find_built
 from deepnrc.diagnosis import Diagnosis, diagnose
-from deepnrc.errors import DataError
 from deepnrc.experiments.paper.groups import Plan
 from deepnrc.measurement import Measurement
 from deepnrc.measurement import load as load_measurement
@@ -86,12 +84,17 @@ class FinishedRun:
         The rule of the first collapsed layer, over epochs: an epoch at which the conditions hold
         by chance and are lost again does not count.
         """
+        between = self.collapse_interval(rule)
+        return None if between is None else between[1]
+
+    def collapse_interval(self, rule: str) -> tuple[int, int] | None:
+        """The last measured epoch without a collapsed layer (−1: none), and the next one."""
         first = None
         for epoch, measurement in reversed(self.history):
             if diagnose(measurement, rule=rule).first_collapsed_layer is None:
-                break
+                return None if first is None else (epoch, first)
             first = epoch
-        return first
+        return None if first is None else (-1, first)
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,22 @@ class GroupRuns:
         return len(self.runs)
 
     @property
+    def stand_in(self) -> bool:
+        """Whether the data stand in for the paper's, which are not here."""
+        stand_in = self.plan.group.stand_in
+        names = {member.config.data.name for member in self.plan.members}
+        return stand_in is not None and names == {stand_in.name}
+
+    @property
     def title(self) -> str:
         """Of the column in a figure."""
-        return self.plan.group.title
+        return self.plan.group.title + (" (stand-in data)" if self.stand_in else "")
+
+    @property
+    def dataset(self) -> str:
+        """Its name, and for which of the paper's it stands."""
+        name = self.plan.members[0].config.data.name
+        return f"{name} for {self.plan.group.experiment}" if self.stand_in else name
 
     @property
     def made_from(self) -> str:
@@ -128,32 +144,28 @@ class GroupRuns:
             dict.fromkeys(read_json(run.folder.provenance)["made_from"] for run in self.runs)
         )
         others = f" (the first of {len(made)} data sets)" if len(made) > 1 else ""
+        decays = {run.member.config.training.weight_decay for run in self.runs}
+        decay = f"; weight decay {decays.pop():g}" if len(decays) == 1 else ""
         note = f" Here: {self.plan.note}." if self.plan.note else ""
-        return f"{self.title}: {made[0]}{others}.{note}"
+        return f"{self.title}: {made[0]}{others}{decay}.{note}"
 
     def where(self, **settings: Any) -> "GroupRuns":
         """Those whose swept settings, by the last part of the key, have these values."""
-        chosen = tuple(
-            run
-            for run in self.runs
-            if all(_setting(run.member, key) == value for key, value in settings.items())
+        members = tuple(
+            member
+            for member in self.plan.members
+            if all(_setting(member, key) == value for key, value in settings.items())
         )
-        return GroupRuns(self.plan, chosen, self.failed)
+        names = {member.name for member in members}
+        return GroupRuns(
+            replace(self.plan, members=members),
+            tuple(run for run in self.runs if run.member.name in names),
+            {name: why for name, why in self.failed.items() if name in names},
+        )
 
     def values(self, key: str) -> list[Any]:
-        """The values that a swept setting takes among the runs, in order of appearance."""
-        return list(dict.fromkeys(_setting(run.member, key) for run in self.runs))
-
-    def typical(self) -> FinishedRun:
-        """The run whose last layer's NRC1 is the median one's.
-
-        Raises:
-            DataError: There is no run.
-        """
-        if not self.runs:
-            raise DataError(f"{self.title}: no run came to its end: {dict(self.failed)}")
-        middle = statistics.median_low([run.measurement[-1].noise_component for run in self.runs])
-        return next(r for r in self.runs if r.measurement[-1].noise_component == middle)
+        """The values of a swept setting, in order of appearance; also where all runs failed."""
+        return list(dict.fromkeys(_setting(member, key) for member in self.plan.members))
 
 
 def median_epoch(epochs: Sequence[int | None]) -> int | None:
@@ -163,12 +175,15 @@ def median_epoch(epochs: Sequence[int | None]) -> int | None:
     return known[middle] if middle < len(known) else None
 
 
-def settled_epoch(log: Sequence[Mapping[str, Any]], within: float = 0.1) -> int:
+def settled_epoch(log: Sequence[Mapping[str, Any]], within: float = 0.1) -> int | None:
     """The epoch from which on the training loss stays within this share of its last value.
 
-    Measured on the way from the first loss to the last, so that a loss near 0 has its scale.
+    Measured on the way from the first loss to the last, so that a loss near 0 has its scale; None
+    where the loss did not fall.
     """
     losses = [entry["train_loss"] for entry in log]
+    if losses[-1] >= losses[0]:
+        return None
     limit = losses[-1] + within * (losses[0] - losses[-1])
     above = [entry["epoch"] for entry in log if entry["train_loss"] > limit]
     return int(above[-1]) + 1 if above else 1

@@ -1,5 +1,6 @@
 """Beyond the paper: the intrinsic dimension found against the rank that the targets have."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
@@ -61,7 +62,7 @@ def _panel(runs: GroupRuns, title: str, value: Callable[[FinishedRun], float]) -
 def _sentence(runs: GroupRuns, noise: float) -> str:
     pairs = [(run.member.config.data.options["rank"], last_dimension(run)) for run in runs]
     right = sum(found == rank for rank, found in pairs)
-    off = max(abs(found - rank) for rank, found in pairs)
+    off = max((abs(found - rank) for rank, found in pairs if not math.isnan(found)), default=0)
     there = sum(run.diagnosis.intrinsic_dimension is not None for run in runs)
     return (
         f"noise {noise:g}: the last layer shows the true rank in {right} of {len(pairs)} runs, at "
