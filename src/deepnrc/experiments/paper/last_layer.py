@@ -4,19 +4,23 @@ Five figures on one file, because all read the same record of the same runs.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
-from deepnrc.errors import DataError
 from deepnrc.experiments.paper.by_layer import some_runs
-from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
-from deepnrc.measurement import Measurement
-from deepnrc.metrics.last_layer import LastLayer
+from deepnrc.experiments.paper.last_layer_runs import (
+    curve_by_epoch,
+    field_of,
+    final_sentence,
+    gram_curve,
+    held_variance,
+    last_record,
+    loss_panel,
+    theory_sentence,
+)
+from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, median
 from deepnrc.report.text import number
-from deepnrc.theory import ufm_optimum
 
 __all__ = [
     "ITEMS",
@@ -82,7 +86,7 @@ def curves_by_epoch(name: str, runs: GroupRuns) -> PanelFigure:
                 variant,
                 variant,
                 label,
-                (_by_epoch(each, "our runs", _field(field)),),
+                (curve_by_epoch(each, "our runs", field_of(field)),),
                 "epoch",
                 "unit",
                 "symlog",
@@ -94,16 +98,16 @@ def curves_by_epoch(name: str, runs: GroupRuns) -> PanelFigure:
                 "",
                 variant,
                 "NRC3 (2024)\nGram matrix",
-                (_gram_curve(each, "our runs"),),
+                (gram_curve(each, "our runs"),),
                 "epoch",
                 "log",
                 "symlog",
             )
         )
-        panels.append(_loss_panel(each, variant))
+        panels.append(loss_panel(each, variant))
         columns.append([replace(p, title=variant if i == 0 else "") for i, p in enumerate(panels)])
     finals = [
-        _final_sentence(runs.where(variant=v, weight_decay=_DECAY), v)
+        final_sentence(runs.where(variant=v, weight_decay=_DECAY), v)
         for v in runs.values("variant")
     ]
     return PanelFigure(
@@ -119,7 +123,7 @@ def decay_by_epoch(name: str, runs: GroupRuns) -> PanelFigure:
 def ufm_by_epoch(name: str, runs: GroupRuns) -> PanelFigure:
     """The conditions by epoch for each λ, with the Gram matrix that theory predicts beside W's."""
     figure = _levels_by_epoch(name, runs, "variant", lambda value: f"λ = {value}", split="")
-    findings = tuple(_theory_sentence(runs.where(variant=v), v) for v in runs.values("variant"))
+    findings = tuple(theory_sentence(runs.where(variant=v), v) for v in runs.values("variant"))
     return PanelFigure(name, figure.title, figure.rows, figure.made_from, findings)
 
 
@@ -132,7 +136,7 @@ def variance_ratios(name: str, runs: GroupRuns) -> PanelFigure:
             each = list(runs.where(variant=variant, weight_decay=decay))
             if not each:
                 continue
-            ratios = {r.seed: _last(r.measurement).explained_variance_ratios for r in each}
+            ratios = {r.seed: last_record(r.measurement).explained_variance_ratios for r in each}
             shown = {
                 seed: [*values[:8], *[math.nan] * (8 - len(values))]
                 for seed, values in ratios.items()
@@ -141,7 +145,7 @@ def variance_ratios(name: str, runs: GroupRuns) -> PanelFigure:
             curves.append(
                 Curve(f"decay {decay:g}", x, {s: v[: len(x)] for s, v in shown.items()}, "level")
             )
-        t = len(_last(some_runs(runs.where(variant=variant))[0].measurement).gram)
+        t = len(last_record(some_runs(runs.where(variant=variant))[0].measurement).gram)
         panels.append(
             Panel(
                 variant,
@@ -155,7 +159,8 @@ def variance_ratios(name: str, runs: GroupRuns) -> PanelFigure:
         )
     findings = tuple(
         f"{v}, decay {d:g}: the first t components hold "
-        f"{number(_held(runs.where(variant=v, weight_decay=d)))} of the variance in the median."
+        f"{number(held_variance(runs.where(variant=v, weight_decay=d)))} of the variance "
+        "(median)."
         for v in runs.values("variant")
         for d in runs.values("weight_decay")
     )
@@ -171,9 +176,9 @@ def residual_over_gamma(name: str, runs: GroupRuns) -> PanelFigure:
         values = {
             run.seed: [last.gram_residual_at(share * last.largest_gamma) for share in shares]
             for run in each
-            for last in (_last(run.measurement),)
+            for last in (last_record(run.measurement),)
         }
-        best = median([_last(run.measurement).gamma_share for run in each])
+        best = median([last_record(run.measurement).gamma_share for run in each])
         panels.append(
             Panel(
                 variant,
@@ -184,7 +189,7 @@ def residual_over_gamma(name: str, runs: GroupRuns) -> PanelFigure:
                 mark=(best, "least (median seed)"),
             )
         )
-        ends = sum(_last(run.measurement).gamma_on_end is True for run in each)
+        ends = sum(last_record(run.measurement).gamma_on_end is True for run in each)
         findings.append(
             f"{variant}: γ*/λ_min = {number(best)} in the median; on an end of its range in "
             f"{ends} of {len(each)} seeds; [A24] reports {_A24_SHARES.get(variant, 'nothing')}."
@@ -213,13 +218,13 @@ def _levels_by_epoch(
         title = str(column) or runs.runs[0].member.config.data.name
         panels = []
         for row, (quantity, value) in enumerate(
-            [(text, _field(field)) for field, text in _CONDITIONS]
+            [(text, field_of(field)) for field, text in _CONDITIONS]
             + [("NRC3 (2024)\nGram matrix", None), ("training MSE", lambda m: m.model_mse)]
         ):
             curves = tuple(
-                _gram_curve(each, label(level), "level")
+                gram_curve(each, label(level), "level")
                 if value is None
-                else _by_epoch(each, label(level), value, "level")
+                else curve_by_epoch(each, label(level), value, "level")
                 for level, each in by_level.items()
             )
             scale = "unit" if row < 2 else "log"
@@ -228,7 +233,7 @@ def _levels_by_epoch(
             )
         columns.append(panels)
     findings = tuple(
-        _final_sentence(chosen, f"{column} {label(level)}".strip())
+        final_sentence(chosen, f"{column} {label(level)}".strip())
         for column in (runs.values(split) if split else [""])
         for level in runs.values(key)
         for chosen in ((runs.where(**{split: column}) if split else runs).where(**{key: level}),)
@@ -236,113 +241,3 @@ def _levels_by_epoch(
     return PanelFigure(
         name, TITLES[name], tuple(zip(*columns, strict=True)), (runs.made_from,), findings
     )
-
-
-def _last(measurement: Measurement) -> LastLayer:
-    if measurement.last_layer is None:
-        raise DataError(f"no last layer: {measurement.undefined['last_layer']}")
-    return measurement.last_layer
-
-
-def _field(name: str) -> Callable[[Measurement], float]:
-    return lambda measurement: getattr(_last(measurement), name)
-
-
-def _by_epoch(
-    runs: Sequence[FinishedRun],
-    label: str,
-    value: Callable[[Measurement], float],
-    kind: str = "main",
-) -> Curve:
-    epochs = tuple(float(epoch) for epoch, _ in runs[0].history)
-    values = {run.seed: [value(measurement) for _, measurement in run.history] for run in runs}
-    return Curve(label, epochs, values, kind)
-
-
-def _gram_curve(runs: Sequence[FinishedRun], label: str, kind: str = "main") -> Curve:
-    """NRC3 by epoch at the γ of the last epoch, as [A24] draws it."""
-    epochs = tuple(float(epoch) for epoch, _ in runs[0].history)
-    values = {}
-    for run in runs:
-        gamma = _last(run.measurement).gamma
-        known = not math.isnan(gamma)
-        values[run.seed] = [
-            _last(m).gram_residual_at(gamma) if known else math.nan for _, m in run.history
-        ]
-    return Curve(label, epochs, values, kind)
-
-
-def _loss_panel(runs: Sequence[FinishedRun], dataset: str) -> Panel:
-    kept = [i for i, entry in enumerate(runs[0].log) if _shown(entry["epoch"], len(runs[0].log))]
-    epochs = tuple(float(runs[0].log[i]["epoch"]) for i in kept)
-    curves = tuple(
-        Curve(label, epochs, {r.seed: [r.log[i][key] for i in kept] for r in runs}, kind)
-        for label, key, kind in (
-            ("training MSE", "train_loss", "main"),
-            ("test MSE", "test_loss", "test"),
-        )
-    )
-    return Panel("", dataset, "MSE", curves, "epoch", "log", "symlog")
-
-
-def _shown(epoch: int, last: int) -> bool:
-    step = max(1, 10 ** (len(str(epoch)) - 1) // 10)
-    return epoch % step == 0 or epoch == last
-
-
-def _held(runs: GroupRuns) -> float:
-    held = []
-    for run in runs:
-        last = _last(run.measurement)
-        ratios = last.explained_variance_ratios
-        held.append(sum(ratios[: len(last.gram)]) if ratios else math.nan)
-    return median(held)
-
-
-def _final_sentence(runs: GroupRuns, what: str) -> str:
-    lasts = [_last(run.measurement) for run in runs]
-    if not lasts:
-        return f"{what}: no run came to its end ({len(runs.failed)} failed)."
-    parts = [
-        f"NRC{i} {number(median([getattr(last, field) for last in lasts]))}"
-        for i, field in enumerate(
-            ("feature_pca_residual", "feature_weight_residual", "gram_residual"), start=1
-        )
-    ]
-    return (
-        f"{what}: at the end {', '.join(parts)} (chance of the first two "
-        f"{number(lasts[0].chance_residual)}), R² {number(median([last.r2 for last in lasts]))}; "
-        f"eigenvalues of the Gram matrix {_list(lasts[0].gram_eigenvalues)} (first seed)."
-    )
-
-
-def _theory_sentence(runs: GroupRuns, level: str) -> str:
-    """The rank and error that theory gives for the penalties, beside what the runs reached."""
-    each = list(runs)
-    if not each:
-        return f"λ = {level}: no run came to its end ({len(runs.failed)} failed)."
-    last = _last(each[0].measurement)
-    size = float(level)
-    best = ufm_optimum(last.target_covariance, lambda_h=size, lambda_w=size)
-    t = len(last.gram)
-    ours = median([run.measurement.model_mse * t for run in each])
-    rank = [sum(v > 1e-3 * max(_largest(run), 1e-12) for v in _eigenvalues(run)) for run in each]
-    return (
-        f"λ = {level}: theory gives a Gram matrix of rank {best.rank} with eigenvalues "
-        f"{_list(sorted(torch.linalg.eigvalsh(best.gram).tolist(), reverse=True))} and a training "
-        f"error (summed over targets) of {number(float(best.mse))}; the runs have "
-        f"{_list(_eigenvalues(each[0]))} (first seed) and {number(ours)} (median), numerical rank "
-        f"{min(rank)}–{max(rank)}. {_final_sentence(runs, 'Conditions')}"
-    )
-
-
-def _eigenvalues(run: FinishedRun) -> tuple[float, ...]:
-    return _last(run.measurement).gram_eigenvalues
-
-
-def _largest(run: FinishedRun) -> float:
-    return _eigenvalues(run)[0]
-
-
-def _list(values: Sequence[float]) -> str:
-    return "(" + ", ".join(number(value) for value in values) + ")"
