@@ -34,13 +34,13 @@ __all__ = [
 ]
 
 TITLES = {
-    "a24-curves": "2024's NRC1–3 at the last layer, with errors, by epoch (decay 1e-2)",
+    "a24-curves": "2024's NRC1–3 at the last layer, with errors, by epoch (decay 1e-3)",
     "a24-decay": "2024's NRC1–3 at the last layer under weight decays, by epoch",
     "a24-variance": "Share of the last features' variance along each principal component",
     "a24-gamma": "2024's NRC3 over γ/λ_min, at the end of training",
     "a24-ufm": "UFM-style runs, λ_H = λ_W in place of weight decay, by epoch",
 }
-_DECAY = 0.01  # of the runs that are shown alone
+_DECAY = 0.001  # of the runs that are shown alone
 _CONDITIONS: tuple[tuple[str, str], ...] = (
     ("feature_pca_residual", "NRC1 (2024)\nfeatures, components"),
     ("feature_weight_residual", "NRC2 (2024)\nfeatures, rows of W"),

@@ -143,11 +143,12 @@ class GroupRuns:
         made = list(
             dict.fromkeys(read_json(run.folder.provenance)["made_from"] for run in self.runs)
         )
-        others = f" (the first of {len(made)} data sets)" if len(made) > 1 else ""
+        few = len(made) <= 3
+        source = "; ".join(made) if few else f"{made[0]} (the first of {len(made)} data sets)"
         decays = {run.member.config.training.weight_decay for run in self.runs}
         decay = f"; weight decay {decays.pop():g}" if len(decays) == 1 else ""
         note = f" Here: {self.plan.note}." if self.plan.note else ""
-        return f"{self.title}: {made[0]}{others}{decay}.{note}"
+        return f"{self.title}: {source}{decay}.{note}"
 
     def where(self, **settings: Any) -> "GroupRuns":
         """Those whose swept settings, by the last part of the key, have these values."""
