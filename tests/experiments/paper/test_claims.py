@@ -16,6 +16,14 @@ def test_every_claim_is_judged(groups):
     assert sum(v.cases > 0 for v in verdicts) >= 5  # three epochs collapse little
 
 
+def test_each_group_counts_though_two_have_one_data_set(groups):
+    claim = next(c for c in CLAIMS if c.text.startswith("Collapse occurs"))
+    here = {name: groups[name] for name in ("synthetic-decay", "synthetic-wide", "hopper")}
+    parts = claim.test(here).parts
+    assert [name for name, _, _ in parts] == ["synthetic-decay", "synthetic-wide", "hopper"]
+    assert [cases for _, _, cases in parts] == [2, 2, 2]
+
+
 def test_without_runs_a_claim_is_open():
     verdicts = judge({})
     assert {v.verdict for v in verdicts} == {"open"}

@@ -111,9 +111,11 @@ def verdict(outcome: Outcome) -> str:
 
 
 def _main_setting(groups: Mapping[str, GroupRuns]) -> dict[str, GroupRuns]:
-    """By data set: of swept groups the runs under the largest planned weight decay."""
+    """Of swept groups the runs under the largest planned weight decay, stand-ins by their name."""
     return {
-        runs.dataset: runs.where(weight_decay=max(runs.values("weight_decay")))
+        f"{name} ({runs.dataset})" if runs.stand_in else name: runs.where(
+            weight_decay=max(runs.values("weight_decay"))
+        )
         if name.endswith("decay")
         else runs
         for name, runs in groups.items()
