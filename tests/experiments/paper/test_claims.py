@@ -47,7 +47,7 @@ def test_without_runs_a_claim_is_open():
 def test_verdicts_by_the_stated_rule(agreeing, cases, universal, expected):
     outcome = Outcome([("a", agreeing, cases)], "{counts}", universal)
     assert verdict(outcome) == expected
-    assert outcome.describe() == f"a {agreeing} of {cases}"
+    assert outcome.describe() == (f"a {agreeing} of {cases}" if cases else "none")
 
 
 def test_noise_without_decay_counts_the_runs_without(groups):

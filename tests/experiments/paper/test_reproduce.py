@@ -24,7 +24,7 @@ def test_all_at_smoke_scale(tmp_path, monkeypatch):
     links = re.findall(r"\]\((all/[^)]+)\)", page)
     assert len(links) >= len(ITEM_NAMES)
     assert all((folder.parent / link).is_file() for link in links)
-    assert "**open**" not in page
+    assert "| Low-rank targets show their true rank. | 4 | **" in page
     values = pd.concat(
         pd.read_csv(folder / f"{name}.csv") for name in ITEM_NAMES if not name.startswith("table")
     )

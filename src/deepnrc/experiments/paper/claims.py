@@ -48,8 +48,8 @@ class Outcome:
 
     def describe(self) -> str:
         """Counts and evidence in words."""
-        counted = "; ".join(f"{name} {agreeing} of {cases}" for name, agreeing, cases in self.parts)
-        return self.evidence.format(counts=counted)
+        counted = [f"{name} {agreeing} of {cases}" for name, agreeing, cases in self.parts if cases]
+        return self.evidence.format(counts="; ".join(counted) or "none")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _together(groups: Mapping[str, GroupRuns]) -> Outcome:
             for run, first in collapsed
             for v in run.diagnosis.verdicts[run.measurement.names.index(str(first["nrc1"])) :]
         ]
-        layers.append(f"{name} {sum(after)} of {len(after)}")
+        layers += [f"{name} {sum(after)} of {len(after)}"] if after else []
     return Outcome(
         parts,
         "runs whose first collapsed layer is the same by NRC1 and by all four conditions, of "
