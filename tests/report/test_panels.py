@@ -101,6 +101,8 @@ def test_a_setting_has_one_colour_in_all_panels():
     one, two = panel_figure(PanelFigure("f", "t", rows, ())).axes
     assert one.lines[0].get_color() == two.lines[0].get_color()
     assert one.lines[1].get_color() != two.lines[1].get_color()
+    [legend] = one.get_figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["decay 0", "decay 1", "decay 5"]
 
 
 def test_epochs_are_shown_from_0_on():

@@ -1,5 +1,6 @@
 """Panels drawn: the median of the seeds as a line, the 10–90 % range as a band."""
 
+import contextlib
 import math
 import textwrap
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ def panel_figure(figure: PanelFigure) -> "Figure":
     for row, panels in enumerate(figure.rows):
         for column, panel in enumerate(panels):
             _draw(grid[row][column], panel, levels)
-    _legends(drawn, grid)
+    _legends(drawn, grid, levels)
     lines = (f"{figure.title}.", *figure.made_from)
     small = [textwrap.fill(line, int(16 * width)) for line in lines]
     seeds = _seeds(figure)
@@ -69,6 +70,8 @@ def _level_styles(figure: PanelFigure) -> dict[str, dict[str, Any]]:
     labels = list(
         dict.fromkeys(c.label for p in figure.panels for c in p.curves if c.kind == "level")
     )
+    with contextlib.suppress(ValueError):  # "decay 0.001" and the like: light to dark
+        labels.sort(key=lambda label: float(label.split()[-1]))
     count = max(len(labels) - 1, 1)
     styles = {}
     for place, label in enumerate(labels):
@@ -152,16 +155,17 @@ def _name_layers(axes: "Axes", names: list[str]) -> None:
     axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if upright else 0, fontsize=7)
 
 
-def _legends(drawn: "Figure", grid: Any) -> None:
+def _legends(drawn: "Figure", grid: Any, levels: Mapping[str, Any]) -> None:
     """One for the whole figure where all panels share it, otherwise one in each panel."""
     entries = [dict(zip(*reversed(a.get_legend_handles_labels()), strict=True)) for a in grid.flat]
     merged: dict[str, Any] = {}
     for labelled in entries:
         merged.update(labelled)
+    order = [label for label in merged if label not in levels] + [x for x in levels if x in merged]
     if len(merged) <= 10:
         drawn.legend(
-            merged.values(),
-            merged.keys(),
+            [merged[label] for label in order],
+            order,
             loc="outside upper center",
             ncols=max(1, min(len(merged), int(drawn.get_figwidth() / 1.9))),
             frameon=False,
