@@ -1,9 +1,10 @@
 """The page: nothing typed in, every figure linked, every claim judged."""
 
 import re
+from pathlib import Path
 
-from deepnrc.experiments.paper.claims import judge
-from deepnrc.experiments.paper.items import find_items
+from deepnrc.experiments.paper.claims import CLAIMS, judge
+from deepnrc.experiments.paper.items import ITEM_NAMES, find_items
 from deepnrc.experiments.paper.page import reproduction_page
 
 
@@ -33,3 +34,15 @@ def test_the_page_has_claims_figures_tables_and_distances(groups):
     assert "| Collapse occurs below the last layer. |" in page
     assert "| swimmer | paper | 8 | 2 | 1,000 | MLP, 8 × 256 | 0.1 | 0.005 | 1,000 | 128 |" in page
     assert "nan" not in page.split("## Beside")[0]
+
+
+def test_the_committed_page_has_every_figure_and_claim():
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "reproduction.md").read_text()
+    for name in ITEM_NAMES:
+        assert f"\n## {name}: " in page
+    links = re.findall(r"\]\((reproduction/[^)]+)\)", page)
+    assert len(links) >= 2 * len(ITEM_NAMES) - 2  # a picture and values; tables have no picture
+    assert [link for link in links if not (docs / link).is_file()] == []
+    for claim in CLAIMS:
+        assert f"| {claim.text} |" in page

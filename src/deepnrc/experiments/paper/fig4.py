@@ -33,13 +33,13 @@ def make(groups: Mapping[str, GroupRuns]) -> PanelFigure:
         TITLE,
         tuple(rows),
         tuple(groups[name].made_from for name in GROUPS),
-        tuple(decay_sentences(groups[name]) for name in GROUPS),
+        tuple(line for name in GROUPS for line in decay_sentences(groups[name])),
     )
 
 
-def decay_sentences(runs: GroupRuns) -> str:
+def decay_sentences(runs: GroupRuns) -> tuple[str, ...]:
     """What was collapsed under each weight decay."""
-    return " ".join(
+    return tuple(
         f"decay {value:g}: {collapse_sentence(runs.where(weight_decay=value))}"
         for value in runs.values("weight_decay")
     )

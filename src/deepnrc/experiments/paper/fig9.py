@@ -22,4 +22,4 @@ def make(groups: Mapping[str, GroupRuns]) -> PanelFigure:
         ("weight_stable_rank", "stable rank\nof the weight", "linear"),
     )
     panels = tuple(level_panel(runs, "weight_decay", *metric) for metric in metrics)
-    return PanelFigure("fig9", TITLE, (panels,), (runs.made_from,), (decay_sentences(runs),))
+    return PanelFigure("fig9", TITLE, (panels,), (runs.made_from,), decay_sentences(runs))
