@@ -197,3 +197,25 @@ batch_size = 16
 [measure]
 epochs = {list(epochs)}
 """
+
+
+def small_experiment(seed=0, *, model=None, measure=None, data=None, **training):
+    """A run of milliseconds on synthetic data, with settings over it."""
+    from deepnrc.training.config import ExperimentConfig, TrainingConfig
+
+    training = {"epochs": 6, "lr": 0.05, "weight_decay": 1e-3, "batch_size": 16, **training}
+    return ExperimentConfig(
+        name="small",
+        seed=seed,
+        data={"name": "synthetic", "samples": 100, **(data or {})},
+        model={"width": 8, "depth": 3, **(model or {})},
+        training=TrainingConfig(**training),
+        measure=measure or {"epochs": [0, 2, 4, 6]},
+    )
+
+
+def run_contents(path):
+    """The bytes of every file of a run's folder that two equal runs have in common."""
+    other = {"environment.json", "sessions.jsonl", ".lock"}
+    files = (file for file in path.rglob("*") if file.is_file() and file.name not in other)
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}

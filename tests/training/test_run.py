@@ -10,31 +10,13 @@ import deepnrc
 from deepnrc.data.load import load as load_data_set
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.training import session as sessions
-from deepnrc.training.config import ExperimentConfig, TrainingConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.folder import RunFolder, RunLock
 from deepnrc.training.log import read_log
 from deepnrc.training.opened import open_run
 from deepnrc.training.run import RunEvents, run_experiment
-
-OTHER = {"environment.json", "sessions.jsonl", ".lock"}  # what two equal runs may differ in
-
-
-def config(*, model=None, measure=None, data=None, seed=0, **training):
-    training = {"epochs": 6, "lr": 0.05, "weight_decay": 1e-3, "batch_size": 16, **training}
-    return ExperimentConfig(
-        name="small",
-        seed=seed,
-        data={"name": "synthetic", "samples": 100, **(data or {})},
-        model={"width": 8, "depth": 3, **(model or {})},
-        training=TrainingConfig(**training),
-        measure=measure or {"epochs": [0, 2, 4, 6]},
-    )
-
-
-def contents(path):
-    files = (file for file in path.rglob("*") if file.is_file() and file.name not in OTHER)
-    return {str(file.relative_to(path)): file.read_bytes() for file in files}
-
+from helpers import run_contents as contents
+from helpers import small_experiment as config
 
 LATEST = "checkpoints/latest.safetensors"
 
@@ -294,7 +276,10 @@ def test_a_damaged_state_is_refused(finished, tmp_path):
     shutil.copytree(path, tmp_path / "run")
     latest = tmp_path / "run" / "checkpoints" / "latest.safetensors"
     latest.write_bytes(latest.read_bytes()[:-10])
-    with pytest.raises(FileError, match=r"latest.safetensors' is not a whole safetensors file"):
+    message = (
+        r"latest.safetensors' is not a whole safetensors file .* start again in another folder"
+    )
+    with pytest.raises(FileError, match=message):
         run_experiment(config(), tmp_path / "run")
 
 

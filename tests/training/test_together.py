@@ -8,29 +8,18 @@ from safetensors.torch import load_file
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config import ExperimentConfig, TrainingConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.ensemble import Ensemble
 from deepnrc.training.folder import RunFolder, RunLock
 from deepnrc.training.log import read_log
 from deepnrc.training.run import run_experiment
 from deepnrc.training.session import Session
 from deepnrc.training.together import groups, run_together
+from helpers import run_contents as contents
+from helpers import small_experiment as config
 
-OTHER = {"environment.json", "sessions.jsonl", ".lock"}  # what two equal runs may differ in
 # Rounding of float32 (6e-8) in another order of summation, grown over 30 steps of training.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-
-
-def config(seed=0, *, model=None, measure=None, data=None, **training):
-    training = {"epochs": 6, "lr": 0.05, "weight_decay": 1e-3, "batch_size": 16, **training}
-    return ExperimentConfig(
-        name="small",
-        seed=seed,
-        data={"name": "synthetic", "samples": 100, **(data or {})},
-        model={"width": 8, "depth": 3, **(model or {})},
-        training=TrainingConfig(**training),
-        measure=measure or {"epochs": [0, 2, 4, 6]},
-    )
 
 
 THREE = [config(), config(1, lr=0.02), config(0, weight_decay=0.0, schedule="cosine")]
@@ -38,11 +27,6 @@ THREE = [config(), config(1, lr=0.02), config(0, weight_decay=0.0, schedule="cos
 
 def outs(path, configs=THREE):
     return [path / str(number) for number, _ in enumerate(configs)]
-
-
-def contents(path):
-    files = (f for f in path.rglob("*") if f.is_file() and f.name not in OTHER)
-    return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
 def assert_the_same_run(got, expected):

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from deepnrc.cli.failures import command
-from deepnrc.cli.sweep import LiveTable, Where, make_executor
+from deepnrc.cli.sweep import (
+    Address,
+    ExecutorName,
+    ExecutorOptions,
+    LiveTable,
+    Where,
+    Workers,
+    make_executor,
+)
 
 __all__ = ["reproduce"]
 
@@ -29,22 +37,13 @@ def reproduce(
     seeds: Annotated[
         int | None, typer.Option(help="Runs of each setting; 5 of most unless told otherwise.")
     ] = None,
-    executor: Annotated[
-        Where, typer.Option(help="Processes here, jobs of SLURM, or tasks of Ray.")
-    ] = Where.local,
-    workers: Annotated[
-        int | None, typer.Option(help="Runs at a time; one a core, or the cluster's choice.")
-    ] = None,
+    executor: ExecutorName = Where.local,
+    workers: Workers = None,
     together: Annotated[
         int, typer.Option(metavar="N", help="Train up to N small networks at once in each worker.")
     ] = 1,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster that runs already, or 'auto'.")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="Of submitit or of ray.remote."),
-    ] = None,
+    address: Address = None,
+    options: ExecutorOptions = None,
     data: Annotated[
         list[str] | None,
         typer.Option(

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from deepnrc.training.executors import Executor
     from deepnrc.training.sweep import MemberStatus
 
-__all__ = ["LiveTable", "Where", "make_executor", "sweep"]
+__all__ = [
+    "Address",
+    "ExecutorName",
+    "ExecutorOptions",
+    "LiveTable",
+    "Where",
+    "Workers",
+    "make_executor",
+    "sweep",
+]
 
 
 class Where(StrEnum):
@@ -25,6 +34,23 @@ class Where(StrEnum):
     local = "local"
     slurm = "slurm"
     ray = "ray"
+
+
+ExecutorName = Annotated[
+    Where, typer.Option(help="Processes here, jobs of SLURM, or tasks of Ray.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Runs at a time; one a core, or the cluster's choice.")
+]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that runs already, or 'auto'.")]
+ExecutorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="Of submitit, such as slurm_partition=gpu, or of ray.remote, such as num_gpus=1.",
+    ),
+]
 
 
 @command
@@ -49,15 +75,11 @@ def sweep(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="The same for every run; repeatable."),
     ] = None,
-    executor: Annotated[
-        Where, typer.Option(help="Processes here, jobs of SLURM, or tasks of Ray.")
-    ] = Where.local,
+    executor: ExecutorName = Where.local,
     out: Annotated[
         Path | None, typer.Option(help="Folder of all runs; sweeps/NAME if none.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Runs at a time; one a core, or the cluster's choice.")
-    ] = None,
+    workers: Workers = None,
     together: Annotated[
         int,
         typer.Option(
@@ -66,17 +88,8 @@ def sweep(
             "they differ only in seed, learning rate and weight decay.",
         ),
     ] = 1,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster that runs already, or 'auto'.")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option",
-            metavar="KEY=VALUE",
-            help="Of submitit, such as slurm_partition=gpu, or of ray.remote, such as num_gpus=1.",
-        ),
-    ] = None,
+    address: Address = None,
+    options: ExecutorOptions = None,
     table: Annotated[
         Path | None,
         typer.Option(help="The table, .csv or .parquet; results.csv in the folder if none."),

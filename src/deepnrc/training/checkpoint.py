@@ -103,7 +103,10 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header: dict[str, Any] = json.loads((file.metadata() or {}).get("deepnrc", "{}"))
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
-        raise FileError(f"'{path}' is not a whole safetensors file ({error})") from error
+        raise FileError(
+            f"'{path}' is not a whole safetensors file ({error}): it was cut off or altered; "
+            "restore it from a copy, or start again in another folder"
+        ) from error
     if header.get("layout") != _LAYOUT:
         raise FileError(f"'{path}' has the layout {header.get('layout')!r}; expected {_LAYOUT!r}")
     if header.get("sha256") != _digest(tensors):
