@@ -144,7 +144,11 @@ def collapse_sentence(runs: GroupRuns) -> str:
     noise = median([run.measurement[-1].noise_component for run in each])
     lost = f" ({len(runs.failed)} runs failed)" if runs.failed else ""
     theirs = published(runs.plan.group.paper, "noise_component")
-    line = f" The paper's green line stands at {theirs.first_collapsed_layer}." if theirs else ""
+    line = f" The paper's green line stands at {theirs.first_collapsed_layer}" if theirs else ""
+    error = published(runs.plan.group.paper, "linear_prediction_mse")
+    if error is not None and error.reference is not None and not runs.stand_in:
+        line += f", its network's own MSE is {number(error.reference)}"
+    line += "." if line else ""
     return (
         f"{runs.title}: collapsed {'; '.join(parts)}; NRC1 at {last} {number(noise)}, own MSE "
         f"{number(median([run.measurement.model_mse for run in each]))}{lost}.{line}"
