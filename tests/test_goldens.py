@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from goldens.cases import CASES
 from goldens.records import STORED, differences, made
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from goldens.cases import CASES
 
 import deepnrc
+from goldens.cases import CASES
 
 __all__ = ["STORED", "differences", "made"]
 
