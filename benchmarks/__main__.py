@@ -15,7 +15,7 @@ from benchmarks.memory import peak_mebibytes
 from benchmarks.profile import print_profile
 from benchmarks.timing import Ratio, interleaved, plain
 from deepnrc import measure
-from deepnrc.collect import collect
+from deepnrc.passes.collect import collect
 
 _DENSE_SAMPLES = 2_000
 _COLUMNS = "{:26s} {:>8s} {:>3s} {:>8s} {:>18s} {:>18s} {:>18s} {:>6s} {:>5s} {:>4s}"

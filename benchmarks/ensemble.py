@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.timing import seconds
 from deepnrc.models import MLP
-from deepnrc.training.config import TrainingConfig
-from deepnrc.training.ensemble import Ensemble
-from deepnrc.training.feed import TensorFeed
-from deepnrc.training.objective import mean_squared_error
-from deepnrc.training.optimizer import make_optimizer
-from deepnrc.training.state import TrainingState, train_epoch
+from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.epoch.ensemble import Ensemble
+from deepnrc.training.epoch.feed import TensorFeed
+from deepnrc.training.epoch.objective import mean_squared_error
+from deepnrc.training.epoch.optimizer import make_optimizer
+from deepnrc.training.epoch.state import TrainingState, train_epoch
 
 _CONFIG = TrainingConfig(epochs=1, lr=0.01, weight_decay=1e-3)
 _BATCH = 128

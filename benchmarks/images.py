@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.memory import _own_peak
-from deepnrc.data.carla import FRAMES_PER_FILE, HEIGHT, IMAGES, TARGETS, WIDTH, read_carla
-from deepnrc.data.images import ShardImages
-from deepnrc.data.loader import PartLoader
+from deepnrc.data.access.images import ShardImages
+from deepnrc.data.access.loader import PartLoader
+from deepnrc.data.sets.carla import FRAMES_PER_FILE, HEIGHT, IMAGES, TARGETS, WIDTH, read_carla
 
 BATCH = 128
 LAYOUTS: dict[str, dict[str, Any]] = {

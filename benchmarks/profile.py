@@ -10,10 +10,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.cases import Case
 from benchmarks.timing import plain, seconds
-from deepnrc.collect import collect
-from deepnrc.collection import Collection
-from deepnrc.measure import evaluate
-from deepnrc.trace import Trace
+from deepnrc.activations.input_hooks import Trace
+from deepnrc.passes.collect import collect
+from deepnrc.passes.collection import Collection
+from deepnrc.results.measure import evaluate
 
 
 def _kind(name: str, shapes: list[Any]) -> str | None:

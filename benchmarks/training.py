@@ -20,12 +20,12 @@ from deepnrc.data.dataset import split_data
 from deepnrc.data.source import RawData
 from deepnrc.experiments.named import find_experiment
 from deepnrc.models import MLP
-from deepnrc.training.config import TrainingConfig
-from deepnrc.training.feed import TensorFeed
-from deepnrc.training.objective import mean_squared_error
-from deepnrc.training.optimizer import make_optimizer
-from deepnrc.training.run import run_experiment
-from deepnrc.training.state import TrainingState, train_epoch
+from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.epoch.feed import TensorFeed
+from deepnrc.training.epoch.objective import mean_squared_error
+from deepnrc.training.epoch.optimizer import make_optimizer
+from deepnrc.training.epoch.state import TrainingState, train_epoch
+from deepnrc.training.runs.run import run_experiment
 
 ROWS, INPUTS, TARGETS = 4000, 11, 3  # the training part of Hopper
 CONFIG = TrainingConfig(epochs=1000, lr=1e-3, weight_decay=1e-3)

@@ -1,6 +1,9 @@
 """Random numbers come from these fixtures; the global generators are left as a test found them."""
 
+import contextlib
 import os
+import resource
+import signal
 
 # Before NumPy is imported: two thread pools on two cores slow each other down a hundredfold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,3 +40,21 @@ def _global_generators_restored():
     yield
     torch.set_rng_state(kept[0])
     np.random.set_state(kept[1])
+
+
+@pytest.fixture
+def file_size_limit():
+    """Files cannot grow beyond so many bytes: to a program the same as a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limit

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import torch
 
-from deepnrc.accumulate import MomentAccumulator
 from deepnrc.metrics.catalogue import CATALOGUE
 from deepnrc.metrics.view import LayerView, Undefined
-from deepnrc.moments import Moments
+from deepnrc.moments.accumulator import MomentAccumulator
+from deepnrc.moments.record import Moments
 from reference import alignment, features, prediction, spectrum, subspace
 
 

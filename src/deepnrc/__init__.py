@@ -2,14 +2,14 @@
 
 from deepnrc import data, errors, models, theory
 from deepnrc._version import __version__
-from deepnrc.collect import collect
-from deepnrc.collection import Collection
-from deepnrc.diagnosis import Diagnosis, diagnose
-from deepnrc.measure import evaluate, measure
-from deepnrc.measurement import ClassCollapse, LayerMeasurement, Measurement, load
 from deepnrc.metrics.last_layer import LastLayer
-from deepnrc.moments import Moments
-from deepnrc.monitor import Monitor
+from deepnrc.moments.record import Moments
+from deepnrc.monitoring.monitor import Monitor
+from deepnrc.passes.collect import collect
+from deepnrc.passes.collection import Collection
+from deepnrc.results.diagnosis import Diagnosis, diagnose
+from deepnrc.results.measure import evaluate, measure
+from deepnrc.results.measurement import ClassCollapse, LayerMeasurement, Measurement, load
 
 __all__ = [
     "ClassCollapse",

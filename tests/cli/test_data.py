@@ -23,8 +23,10 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def small_gemm(monkeypatch):
     """gemm without the seconds that compiling takes: the kernel as Python runs it."""
-    monkeypatch.setattr("deepnrc.data.gemm.SIZE", 8)
-    monkeypatch.setattr("deepnrc.data.gemm.compile_kernel", lambda: lambda a, b, c, *_: c + a @ b)
+    monkeypatch.setattr("deepnrc.data.sets.gemm.SIZE", 8)
+    monkeypatch.setattr(
+        "deepnrc.data.sets.gemm.compile_kernel", lambda: lambda a, b, c, *_: c + a @ b
+    )
     pytest.importorskip("numba")
 
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from deepnrc.cli.app import app
 from deepnrc.cli.sweep import LiveTable, _number, _options, _table
-from deepnrc.training.config_file import parse_config
-from deepnrc.training.sweep import Member, MemberStatus
+from deepnrc.training.config.file import parse_config
+from deepnrc.training.sweeps.sweep import Member, MemberStatus
 from helpers import small_run
 
 SMALL = small_run(2)

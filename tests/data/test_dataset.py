@@ -6,8 +6,8 @@ import torch
 
 from deepnrc import __version__
 from deepnrc.data import RawData, Truth, split_and_standardize
+from deepnrc.data.access.loader import ImageSelection
 from deepnrc.data.dataset import first_rows, split_data
-from deepnrc.data.loader import ImageSelection
 from deepnrc.errors import ArgumentError, DeepNRCWarning, NonFiniteError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from deepnrc.data.cache import load_tensors, save_tensors
+from deepnrc.data.access.cache import load_tensors, save_tensors
 from deepnrc.data.source import RawData, Source
 
 

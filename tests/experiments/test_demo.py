@@ -4,7 +4,7 @@ import pytest
 
 from deepnrc.errors import FileError
 from deepnrc.experiments.demo import run_demo
-from deepnrc.measurement import load
+from deepnrc.results.measurement import load
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from deepnrc.errors import ArgumentError, DataError
 from deepnrc.experiments.named import find_experiment
 from deepnrc.experiments.run_theory import run_theory
 from deepnrc.theory import ufm_optimum
-from deepnrc.training.opened import open_run
-from deepnrc.training.run import run_experiment
+from deepnrc.training.runs.run import run_experiment
+from deepnrc.training.runs.saved_run import open_run
 
 SMALL = ("data.samples=100", "model.width=8", "training.epochs=3", "training.batch_size=80")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.measurement import ClassCollapse, LayerMeasurement
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
+from deepnrc.results.measurement import ClassCollapse, LayerMeasurement
 from reference.generators import orthonormal
 from twins import package_values, twin_values, view_of
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.class_moments import ClassMoments, ClassSums
 from deepnrc.metrics.catalogue import CLASS_CATALOGUE
 from deepnrc.metrics.class_view import ClassView, between_classes
 from deepnrc.metrics.proposition import proposition_1
 from deepnrc.metrics.spectrum import noise_component
 from deepnrc.metrics.view import Undefined
+from deepnrc.moments.by_class import ClassMoments, ClassSums
 from reference import classification as twin
 from reference.generators import orthonormal
 from twins import view_of

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepnrc.directions import DirectionSums
 from deepnrc.errors import ArgumentError
 from deepnrc.metrics.last_layer import last_layer_record
+from deepnrc.moments.unit_rows import DirectionSums
 from reference import last_layer as twin
 from reference.generators import features_with_spectrum, orthonormal
 from twins import view_of

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnrc.directions import DirectionSums
 from deepnrc.metrics.unit_rows import feature_pca_residual, feature_weight_residual
 from deepnrc.metrics.view import Undefined
+from deepnrc.moments.unit_rows import DirectionSums
 from reference import last_layer as twin
 from reference.generators import collapsed_problem, orthonormal
 from twins import view_of

@@ -68,7 +68,7 @@ def _group() -> None:
 @command
 def list_sets() -> None:
     """Every data set, and which are on this machine."""
-    from deepnrc.data.cache import data_folder  # noqa: PLC0415
+    from deepnrc.data.access.cache import data_folder  # noqa: PLC0415
     from deepnrc.report.data_text import format_table  # noqa: PLC0415
 
     rows = []
@@ -99,9 +99,9 @@ def info(
     option: Options = None,
 ) -> None:
     """What a data set is, how to get it, and the numbers of the one that is here."""
+    from deepnrc.data.access.store import built_sets, find_built  # noqa: PLC0415
     from deepnrc.data.facts import data_facts  # noqa: PLC0415
-    from deepnrc.data.load import load_raw  # noqa: PLC0415
-    from deepnrc.data.store import built_sets, find_built  # noqa: PLC0415
+    from deepnrc.data.loading import load_raw  # noqa: PLC0415
     from deepnrc.report.data_text import facts_text, source_text  # noqa: PLC0415
 
     source = find_source(name)
@@ -131,9 +131,9 @@ def build(
     again: Annotated[bool, typer.Option("--again", help="Also where it is there already.")] = False,
 ) -> None:
     """Make a set from something real on this machine; does nothing where it is there already."""
+    from deepnrc.data.access.store import build as build_set  # noqa: PLC0415
     from deepnrc.data.facts import data_facts  # noqa: PLC0415
-    from deepnrc.data.load import load_raw  # noqa: PLC0415
-    from deepnrc.data.store import build as build_set  # noqa: PLC0415
+    from deepnrc.data.loading import load_raw  # noqa: PLC0415
     from deepnrc.report.data_text import facts_text  # noqa: PLC0415
 
     path = build_set(name, samples=samples, seed=seed, seconds=seconds, again=again, say=_say)
@@ -148,7 +148,7 @@ def fetch(
     path: Annotated[Path | None, typer.Option(help="Folder; the cache's by default.")] = None,
 ) -> None:
     """Get the real files over https, and check or keep their SHA-256."""
-    from deepnrc.data.download import fetch as fetch_set  # noqa: PLC0415
+    from deepnrc.data.access.download import fetch as fetch_set  # noqa: PLC0415
 
     for file in fetch_set(name, path, say=_say):
         print(f"Written: {file}")
@@ -179,8 +179,8 @@ def page(
 
 def _here(name: str) -> str:
     """What is on this machine, in a few words; nothing is read."""
-    from deepnrc.data.download import fetched_folder  # noqa: PLC0415
-    from deepnrc.data.store import built_sets  # noqa: PLC0415
+    from deepnrc.data.access.download import fetched_folder  # noqa: PLC0415
+    from deepnrc.data.access.store import built_sets  # noqa: PLC0415
 
     source = find_source(name)
     if source.make is not None:

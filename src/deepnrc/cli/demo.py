@@ -51,7 +51,7 @@ def _report(title: str, epoch: int, epochs: int, loss: float, noise: float) -> N
 
 
 def _words(title: str, diagnosis: object) -> str:
-    from deepnrc.diagnosis import Diagnosis  # noqa: PLC0415
+    from deepnrc.results.diagnosis import Diagnosis  # noqa: PLC0415
 
     assert isinstance(diagnosis, Diagnosis)
     collapsed = diagnosis.collapsed_layers

@@ -135,7 +135,7 @@ def measure(
                 "RUN brings its own model, data and checkpoints: leave out --model, --data and "
                 "--checkpoint, or RUN"
             )
-        from deepnrc.training.opened import open_run  # noqa: PLC0415
+        from deepnrc.training.runs.saved_run import open_run  # noqa: PLC0415
 
         opened = open_run(run, epoch)
         network, defaults = opened.model, opened.config.measure.options()

@@ -7,11 +7,11 @@ import rich.box
 import rich.console
 import rich.table
 
-from deepnrc.report.text import measurement_summary, measurement_text
+from deepnrc.results.tables import measurement_summary, measurement_text
 
 if TYPE_CHECKING:
-    from deepnrc.diagnosis import Diagnosis
-    from deepnrc.measurement import Measurement
+    from deepnrc.results.diagnosis import Diagnosis
+    from deepnrc.results.measurement import Measurement
 
 __all__ = ["show_diagnosis", "show_measurement"]
 

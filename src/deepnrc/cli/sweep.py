@@ -13,8 +13,8 @@ from deepnrc.cli.failures import command
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from deepnrc.training.executors import Executor
-    from deepnrc.training.sweep import MemberStatus
+    from deepnrc.training.sweeps.executors import Executor
+    from deepnrc.training.sweeps.sweep import MemberStatus
 
 __all__ = [
     "Address",
@@ -103,14 +103,14 @@ def sweep(
     With --together they end in the same numbers up to rounding, sooner where networks are small.
     """
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415  - torch takes a second
-    from deepnrc.training.sweep import (  # noqa: PLC0415
+    from deepnrc.training.sweeps.sweep import (  # noqa: PLC0415
         check_table,
         expand,
         run_sweep,
         tidy_frame,
         write_table,
     )
-    from deepnrc.training.together import groups  # noqa: PLC0415
+    from deepnrc.training.sweeps.together import groups  # noqa: PLC0415
 
     common = tuple(values or ())
     name = find_experiment(experiment, common).name
@@ -148,7 +148,7 @@ def make_executor(
         ArgumentError: Options that do not go together.
     """
     from deepnrc.errors import ArgumentError  # noqa: PLC0415
-    from deepnrc.training import executors  # noqa: PLC0415
+    from deepnrc.training.sweeps import executors  # noqa: PLC0415
 
     if address is not None and where != Where.ray:
         raise ArgumentError(f"--address goes with --executor ray, not with {where}: leave it out")

@@ -156,7 +156,7 @@ def run(
     """A trained run's last layer beside the optimum for its targets and penalties."""
     from deepnrc.experiments.run_theory import run_theory  # noqa: PLC0415
     from deepnrc.report.theory_text import run_theory_text  # noqa: PLC0415
-    from deepnrc.training.opened import open_run  # noqa: PLC0415
+    from deepnrc.training.runs.saved_run import open_run  # noqa: PLC0415
 
     found = run_theory(open_run(folder, epoch))
     print(_as_json(found) if as_json else run_theory_text(found))

@@ -12,7 +12,7 @@ from deepnrc.cli.failures import command
 from deepnrc.cli.show import show_diagnosis, show_measurement
 
 if TYPE_CHECKING:
-    from deepnrc.monitor import MonitorRecord
+    from deepnrc.monitoring.monitor import MonitorRecord
 
 __all__ = ["train"]
 
@@ -39,10 +39,10 @@ def train(
     Everything goes to the run's folder: configuration, log, measurements, weights. The same
     command on the same folder takes an unfinished run up again.
     """
-    from deepnrc.diagnosis import diagnose  # noqa: PLC0415  - torch takes a second
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415
-    from deepnrc.training.distributed import is_launched, run_distributed  # noqa: PLC0415
-    from deepnrc.training.run import RunEvents, run_experiment  # noqa: PLC0415
+    from deepnrc.results.diagnosis import diagnose  # noqa: PLC0415  - torch takes a second
+    from deepnrc.training.runs.distributed import is_launched, run_distributed  # noqa: PLC0415
+    from deepnrc.training.runs.run import RunEvents, run_experiment  # noqa: PLC0415
 
     config = find_experiment(experiment, values or ())
     folder = out or Path("runs") / config.name

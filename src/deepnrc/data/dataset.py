@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepnrc._version import __version__
-from deepnrc.data.loader import ImageSelection
+from deepnrc.data.access.loader import ImageSelection
 from deepnrc.data.source import RawData, Scaling, Truth
 from deepnrc.data.splits import Part, Scaler, check_matrix, fit_scaler, split_rows
 from deepnrc.errors import ArgumentError

@@ -9,17 +9,17 @@ from deepnrc.errors import ArgumentError
 __all__ = ["dataset_names", "find_source"]
 
 _MODULES = {
-    "swimmer": "deepnrc.data.imitation",
-    "reacher": "deepnrc.data.imitation",
-    "hopper": "deepnrc.data.imitation",
-    "sgemm": "deepnrc.data.sgemm",
-    "gemm": "deepnrc.data.gemm",
-    "carla2d": "deepnrc.data.driving",
-    "carla1d": "deepnrc.data.driving",
-    "carracing": "deepnrc.data.driving",
-    "utkface": "deepnrc.data.faces",
-    "synthetic": "deepnrc.data.synthetic",
-    "tabular": "deepnrc.data.tabular",
+    "swimmer": "deepnrc.data.sets.imitation",
+    "reacher": "deepnrc.data.sets.imitation",
+    "hopper": "deepnrc.data.sets.imitation",
+    "sgemm": "deepnrc.data.sets.sgemm",
+    "gemm": "deepnrc.data.sets.gemm",
+    "carla2d": "deepnrc.data.sets.driving",
+    "carla1d": "deepnrc.data.sets.driving",
+    "carracing": "deepnrc.data.sets.driving",
+    "utkface": "deepnrc.data.sets.faces",
+    "synthetic": "deepnrc.data.sets.synthetic",
+    "tabular": "deepnrc.data.sets.tabular",
 }
 
 

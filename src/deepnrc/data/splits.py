@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepnrc.data.loader import PartLoader
+from deepnrc.data.access.loader import PartLoader
 from deepnrc.data.source import ImageRows, Scaling
 from deepnrc.errors import ArgumentError, DeepNRCWarning, NonFiniteError
 

@@ -5,9 +5,9 @@ import platform
 from pathlib import Path
 
 from deepnrc._version import __version__
-from deepnrc.data.cache import write_atomically
+from deepnrc.data.access.cache import write_atomically
 from deepnrc.data.facts import DataFacts, data_facts
-from deepnrc.data.load import load_raw
+from deepnrc.data.loading import load_raw
 from deepnrc.data.registry import dataset_names, find_source
 from deepnrc.data.source import Source
 from deepnrc.report.data_figures import dataset_figure

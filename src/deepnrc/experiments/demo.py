@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-from deepnrc.data.synthetic import SyntheticData, nonlinear_teacher
-from deepnrc.diagnosis import Diagnosis, diagnose
+from deepnrc.data.sets.synthetic import SyntheticData, nonlinear_teacher
 from deepnrc.errors import FileError
-from deepnrc.measure import measure
-from deepnrc.measurement import Measurement
 from deepnrc.models.mlp import MLP
 from deepnrc.report.figures import layer_figure, save_figure
-from deepnrc.training.config import TrainingConfig
-from deepnrc.training.loop import train
+from deepnrc.results.diagnosis import Diagnosis, diagnose
+from deepnrc.results.measure import measure
+from deepnrc.results.measurement import Measurement
+from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.epoch.loop import train
 
 __all__ = ["DemoRun", "run_demo"]
 

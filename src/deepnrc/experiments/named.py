@@ -6,8 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 from deepnrc.errors import ArgumentError
-from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.config_file import parse_config, read_config
+from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config.file import parse_config, read_config
 
 __all__ = ["experiment_names", "find_experiment"]
 

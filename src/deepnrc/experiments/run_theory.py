@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deepnrc.collect import collect
-from deepnrc.collection import LayerCollection
 from deepnrc.errors import DataError
+from deepnrc.passes.collect import collect
+from deepnrc.passes.collection import LayerCollection
 from deepnrc.theory import Convention, TheoryGap, theory_gap
-from deepnrc.training.opened import OpenedRun
+from deepnrc.training.runs.saved_run import OpenedRun
 
 __all__ = ["RunTheory", "run_theory"]
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.class_moments import ClassMoments
-from deepnrc.linalg import numerical_rank
+from deepnrc.linalg.spectra import numerical_rank
 from deepnrc.metrics.view import LayerView
+from deepnrc.moments.by_class import ClassMoments
 
 __all__ = ["ClassView", "between_classes"]
 

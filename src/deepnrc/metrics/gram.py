@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.linalg import symmetric_spectrum
+from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.metrics.view import Undefined
 
 __all__ = ["GramFit", "gram_fit", "gram_residual"]

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.directions import Directions
 from deepnrc.errors import ArgumentError
-from deepnrc.linalg import symmetric_spectrum
+from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.metrics.gram import GramFit, gram_fit, gram_residual
 from deepnrc.metrics.unit_rows import feature_pca_residual, feature_weight_residual, fills_width
 from deepnrc.metrics.view import LayerView, Undefined
+from deepnrc.moments.unit_rows import Directions
 
 __all__ = ["LastLayer", "last_layer_record"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.metrics.view import LayerView, Undefined
-from deepnrc.moments import CHUNK_ROWS
+from deepnrc.moments.record import CHUNK_ROWS
 
 __all__ = ["LinearFit", "linear_fit", "linear_prediction_mse", "linear_r2"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deepnrc.linalg import numerical_rank, symmetric_spectrum
+from deepnrc.linalg.spectra import numerical_rank, symmetric_spectrum
 from deepnrc.metrics.alignment import signal_target_cka
 from deepnrc.metrics.spectrum import noise_component
 from deepnrc.metrics.view import LayerView, Undefined

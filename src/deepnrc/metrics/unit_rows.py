@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.directions import Directions
 from deepnrc.metrics.view import LayerView, Undefined
+from deepnrc.moments.unit_rows import Directions
 
 __all__ = ["feature_pca_residual", "feature_weight_residual", "fills_width"]
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.linalg import Spectrum, numerical_rank, right_spectrum, symmetric_spectrum
-from deepnrc.moments import Moments
+from deepnrc.linalg.spectra import Spectrum, numerical_rank, right_spectrum, symmetric_spectrum
+from deepnrc.moments.record import Moments
 
 __all__ = ["LayerView", "Undefined"]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from deepnrc.diagnosis import Diagnosis
-    from deepnrc.measurement import Measurement
+    from deepnrc.results.diagnosis import Diagnosis
+    from deepnrc.results.measurement import Measurement
 
 __all__ = ["layer_figure", "save_figure"]
 

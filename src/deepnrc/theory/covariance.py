@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.linalg import Spectrum, symmetric_spectrum
+from deepnrc.linalg.spectra import Spectrum, symmetric_spectrum
 
 __all__ = [
     "MatrixLike",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.linalg import symmetric_spectrum
+from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.theory.covariance import (
     MatrixLike,
     covariance_spectrum,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from deepnrc.data.load import load
+from deepnrc.data.loading import load
 from deepnrc.experiments.paper.groups import Plan, group_names, plan_group
 from deepnrc.experiments.paper.runs import finished_runs
-from deepnrc.training.config import DataConfig, MLPConfig
-from deepnrc.training.run import run_experiment
-from deepnrc.training.sweep import Member
+from deepnrc.training.config.experiment import DataConfig, MLPConfig
+from deepnrc.training.runs.run import run_experiment
+from deepnrc.training.sweeps.sweep import Member
 
 EPOCHS = 3
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from deepnrc.errors import DataError
 from deepnrc.experiments.paper.published import published, with_published
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
-from deepnrc.measurement import LayerMeasurement, Measurement
 from deepnrc.report.panels import Curve, Panel, median
-from deepnrc.report.text import number
+from deepnrc.results.measurement import LayerMeasurement, Measurement
+from deepnrc.results.tables import number
 
 __all__ = [
     "CONDITIONS",

@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepnrc.data.download import check_fetched
+from deepnrc.data.access.download import check_fetched
 from deepnrc.data.registry import find_source
 from deepnrc.errors import ArgumentError
 from deepnrc.experiments.named import find_experiment
-from deepnrc.training.config import DataConfig, ExperimentConfig
-from deepnrc.training.sweep import Member, expand
+from deepnrc.training.config.experiment import DataConfig, ExperimentConfig
+from deepnrc.training.sweeps.sweep import Member, expand
 
 __all__ = ["Group", "Plan", "Scale", "check_scale", "find_group", "group_names", "plan_group"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deepnrc.diagnosis import diagnose
 from deepnrc.experiments.paper.by_layer import CONDITIONS, condition_panel, curve
 from deepnrc.experiments.paper.proposition import GROUPS, chosen_runs
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Panel, PanelFigure
+from deepnrc.results.diagnosis import diagnose
 
 __all__ = ["GROUPS", "TITLE", "make"]
 

@@ -10,7 +10,7 @@ from deepnrc.experiments.paper.items import Product
 from deepnrc.experiments.paper.published import compare
 from deepnrc.experiments.paper.tables import TableFigure, markdown
 from deepnrc.report.panels import PanelFigure
-from deepnrc.report.text import number
+from deepnrc.results.tables import number
 
 __all__ = ["reproduction_page"]
 

@@ -11,7 +11,7 @@ from deepnrc.report.figures import save_figure
 from deepnrc.report.heat_maps import HeatFigure, heat_figure, heat_frame
 from deepnrc.report.panel_figures import panel_figure
 from deepnrc.report.panels import PanelFigure, frame
-from deepnrc.training.files import write_whole
+from deepnrc.storage.atomic import write_whole
 
 __all__ = ["KINDS", "write_product"]
 

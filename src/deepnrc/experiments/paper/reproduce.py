@@ -17,10 +17,10 @@ from deepnrc.experiments.paper.items import Product, find_items
 from deepnrc.experiments.paper.page import reproduction_page
 from deepnrc.experiments.paper.products import write_product
 from deepnrc.experiments.paper.runs import GroupRuns, build_data, train_missing
-from deepnrc.training.environment import environment
-from deepnrc.training.executors import Executor
-from deepnrc.training.files import write_whole
-from deepnrc.training.sweep import MemberStatus
+from deepnrc.storage.atomic import write_whole
+from deepnrc.training.runs.environment import environment
+from deepnrc.training.sweeps.executors import Executor
+from deepnrc.training.sweeps.sweep import MemberStatus
 
 __all__ = ["Reproduction", "reproduce"]
 

@@ -7,17 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deepnrc.data.download import check_fetched
+from deepnrc.data.access.download import check_fetched
+from deepnrc.data.access.store import build, find_built
 from deepnrc.data.registry import find_source
-from deepnrc.data.store import build, find_built
-from deepnrc.diagnosis import Diagnosis, diagnose
 from deepnrc.experiments.paper.groups import Plan
-from deepnrc.measurement import Measurement
-from deepnrc.measurement import load as load_measurement
-from deepnrc.training.executors import Executor
-from deepnrc.training.folder import RunFolder
-from deepnrc.training.log import read_log
-from deepnrc.training.sweep import Member, MemberStatus, is_finished, run_sweep
+from deepnrc.results.diagnosis import Diagnosis, diagnose
+from deepnrc.results.measurement import Measurement
+from deepnrc.results.measurement import load as load_measurement
+from deepnrc.training.runs.folder import RunFolder
+from deepnrc.training.runs.log import read_log
+from deepnrc.training.sweeps.executors import Executor
+from deepnrc.training.sweeps.sweep import Member, MemberStatus, is_finished, run_sweep
 
 __all__ = [
     "FinishedRun",
@@ -233,7 +233,7 @@ def train_missing(
         plans: Of the groups.
         out: Folder of all runs.
         executor: Where they run.
-        together: Most runs that one worker trains at once, see `deepnrc.training.sweep.run_sweep`.
+        together: Most runs that one worker trains at once, see `run_sweep`.
         on_status: Called with the status of every run, again and again.
 
     Returns:

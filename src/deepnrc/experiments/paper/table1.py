@@ -11,11 +11,11 @@ import torch
 
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.experiments.paper.tables import TableFigure
-from deepnrc.measure import measure
-from deepnrc.measurement import Measurement
 from deepnrc.models import MLP
 from deepnrc.report.panels import median
-from deepnrc.report.text import number
+from deepnrc.results.measure import measure
+from deepnrc.results.measurement import Measurement
+from deepnrc.results.tables import number
 
 __all__ = ["GROUPS", "TITLE", "make", "trained_classifier"]
 

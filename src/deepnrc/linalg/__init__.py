@@ -1,0 +1,1 @@
+"""Dense linear algebra of small symmetric matrices: spectra, subspaces, principal angles."""

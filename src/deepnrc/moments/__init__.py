@@ -1,0 +1,1 @@
+"""Joint moments of features and targets: the record, its variants, and streaming sums of rows."""

@@ -1,0 +1,1 @@
+"""Measurements along any training loop."""

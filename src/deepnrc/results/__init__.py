@@ -1,0 +1,1 @@
+"""Numbers and judgement: options, evaluation, measurement, diagnosis, and their text."""

@@ -1,0 +1,1 @@
+"""One epoch of training: network, objective, optimiser, batches, gradients."""

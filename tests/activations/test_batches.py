@@ -1,0 +1,147 @@
+import collections
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+from deepnrc.activations.batches import default_forward, default_unpack, target_rows, to_device
+from deepnrc.errors import DataError, NonFiniteError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_pair_is_inputs_and_targets(kind):
+    assert default_unpack(kind(["x", "y"])) == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (
+            {"pixels": 1, "action": 2},
+            r"it gave a mapping with the keys 'pixels', 'action': pass "
+            r"unpack=lambda batch: \(batch\['x'\], batch\['y'\]\)$",
+        ),
+        (
+            (1, 2, 3),
+            r"it gave a tuple of 3: pass unpack=lambda batch: "
+            r"\(\(batch\[0\], batch\[1\]\), batch\[-1\]\)$",
+        ),
+        ([1], r"it gave a list of 1: pass unpack="),
+        (torch.zeros(4, 3), r"it gave a Tensor of shape \(4, 3\): pass unpack=lambda batch: "),
+        ("text", r"it gave a str: pass unpack="),
+    ],
+)
+def test_anything_else_says_what_it_is_and_what_to_pass(batch, message):
+    with pytest.raises(DataError, match=r"the loader must yield \(inputs, targets\); " + message):
+        default_unpack(batch)
+
+
+def test_forward_spreads_mappings_and_sequences():
+    class Recording(nn.Module):
+        def forward(self, *args, **kwargs):
+            return args, kwargs
+
+    model, x = Recording(), torch.zeros(1)
+    assert default_forward(model, x) == ((x,), {})
+    assert default_forward(model, (x, 2)) == ((x, 2), {})
+    assert default_forward(model, [x]) == ((x,), {})
+    assert default_forward(model, {"a": x}) == ((), {"a": x})
+    assert default_forward(model, collections.UserDict(a=x)) == ((), {"a": x})
+    packed = pack_sequence([torch.zeros(3, 2), torch.zeros(2, 2)])
+    assert default_forward(model, packed) == ((packed,), {})  # a tuple, but one input
+
+
+def test_nests_of_tensors_and_arrays_are_moved():
+    nest = {"a": torch.ones(2), "b": [np.ones(3, dtype=np.float32), ("word", 7)], "c": None}
+    moved = to_device(nest, CPU)
+    assert moved["a"] is nest["a"]
+    assert torch.equal(moved["b"][0], torch.ones(3))
+    assert moved["b"][1] == ("word", 7)
+    assert moved["c"] is None
+    meta = to_device({"a": torch.ones(2), "b": (torch.ones(1),)}, torch.device("meta"))
+    assert (meta["a"].device.type, meta["b"][0].device.type) == ("meta", "meta")
+    packed = to_device(pack_sequence([torch.ones(3, 2)]), CPU)
+    assert isinstance(packed, PackedSequence)
+
+
+def test_read_only_and_reversed_arrays_are_taken_without_warning():
+    array = np.arange(6.0)
+    array.flags.writeable = False
+    assert to_device(array, CPU).tolist() == array.tolist()
+    assert to_device(array[::-1], CPU).tolist() == array[::-1].tolist()
+    assert target_rows(array[::-1], 0)[:, 0].tolist() == array[::-1].tolist()
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        torch.tensor([1, 2, 3]),
+        torch.tensor([1.0, 2.0, 3.0], dtype=torch.float16),
+        torch.tensor([1, 2, 3], dtype=torch.uint8),
+        torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True),
+        np.array([1, 2, 3]),
+        np.array([1.0, 2.0, 3.0], dtype=np.float32),
+        [1, 2, 3],
+        (1.0, 2.0, 3.0),
+    ],
+    ids=lambda x: f"{type(x).__name__}-{getattr(x, 'dtype', '')}",
+)
+def test_one_target_a_sample_is_a_column(targets):
+    rows = target_rows(targets, 0)
+    assert rows.dtype == torch.float64
+    assert not rows.requires_grad
+    assert rows.tolist() == [[1.0], [2.0], [3.0]]
+
+
+def test_booleans_are_numbers():
+    assert target_rows(torch.tensor([True, False]), 0).tolist() == [[1.0], [0.0]]
+
+
+def test_positions_are_samples_only_when_asked():
+    targets = torch.arange(24.0).reshape(2, 3, 4)
+    rows = target_rows(targets, 0, per_position=True)
+    assert torch.equal(rows, targets.reshape(6, 4).double())
+    with pytest.raises(
+        DataError,
+        match=r"targets of batch 5 have shape \(2, 3, 4\); expected \(samples,\) or \(samples, t\)"
+        r": flatten further axes with unpack=, or .* with reduce='samples'",
+    ):
+        target_rows(targets, 5)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 0)])
+def test_targets_without_a_number_are_refused(shape):
+    with pytest.raises(DataError, match=r"targets of batch 1 have shape \("):
+        target_rows(torch.zeros(shape), 1)
+
+
+@pytest.mark.parametrize("targets", [torch.zeros(3, dtype=torch.complex64), np.zeros(3) + 1j])
+def test_complex_targets_are_refused(targets):
+    with pytest.raises(DataError, match=r"targets of batch 2 are complex: split them into real"):
+        target_rows(targets, 2)
+
+
+@pytest.mark.parametrize("targets", [{"y": 1}, None, "abc", [[1.0], [2.0, 3.0]]])
+def test_targets_that_are_no_numbers_are_refused(targets):
+    kind = type(targets).__name__
+    message = f"targets of batch 4 are a {kind}, not a tensor: pass unpack= to pick them"
+    with pytest.raises(DataError, match=message):
+        target_rows(targets, 4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_non_finite_targets_name_batch_and_sample(value):
+    targets = torch.zeros(5, 2)
+    targets[3, 1] = value
+    message = r"targets of batch 7 hold NaN or infinity \(first in its sample 3\): clean or drop"
+    with pytest.raises(NonFiniteError, match=message):
+        target_rows(targets, 7)
+
+
+def test_targets_too_large_to_square_are_refused():
+    with pytest.raises(DataError, match=r"targets of batch 0 reach 1e\+200: their squares overflo"):
+        target_rows(torch.tensor([1.0, -1e200], dtype=torch.float64), 0)

@@ -1,0 +1,210 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deepnrc.activations.layers import Skipped, find_layers
+from deepnrc.errors import LayerError
+from helpers import CONVOLUTIONS, seeded, small_network
+from reference.subspace import conv_weight_matrix
+
+
+class Branched(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.ModuleDict({"first": nn.Linear(8, 8), "conv": nn.Conv1d(8, 8, 1)})
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(8, 2)
+        self.again = self.relu
+
+
+def names(found):
+    return [layer.name for layer in found[0]]
+
+
+@pytest.mark.parametrize("module", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_convolution_weight_is_the_twins_matrix(module, channels_last):
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    if channels_last and module.weight.ndim in layouts:
+        module = copy.deepcopy(module).to(memory_format=layouts[module.weight.ndim])
+    (layer,), _ = find_layers(nn.Sequential(module))
+    transposed = "Transpose" in type(module).__name__
+    expected = conv_weight_matrix(module.weight.detach().numpy(), module.groups, transposed)
+    got = layer.weight_matrix().numpy()
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(got, expected)
+    assert layer.feature_dim == module.in_channels == got.shape[1]
+    assert layer.spatial_axes == module.weight.ndim - 2
+    assert layer.kind == "convolution"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_linear_weight_and_its_subclasses(dtype):
+    class Custom(nn.Linear):
+        pass
+
+    module = Custom(5, 3, bias=False).to(dtype)
+    (layer,), _ = find_layers(nn.Sequential(module))
+    assert (layer.kind, layer.feature_dim, layer.spatial_axes) == ("linear", 5, 0)
+    assert layer.weight_dtype == dtype
+    assert torch.equal(layer.weight_matrix(), module.weight.detach().double())
+
+
+def test_width_is_read_off_the_weight_not_off_a_stale_attribute():
+    module = nn.Linear(8, 2)
+    module.weight = nn.Parameter(module.weight.detach()[:, :5])  # pruned by hand
+    (layer,), _ = find_layers(nn.Sequential(module))
+    assert layer.feature_dim == 5
+
+
+def test_layers_come_in_the_models_order_and_under_their_first_name():
+    model = Branched()
+    model.alias = model.head
+    assert names(find_layers(model)) == ["encoder.first", "encoder.conv", "head"]
+    assert names(find_layers(model, "alias")) == ["head"]
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("head", ["head"]),
+        ("encoder.*", ["encoder.first", "encoder.conv"]),
+        ("*o*", ["encoder.first", "encoder.conv"]),
+        (nn.Linear, ["encoder.first", "head"]),
+        (nn.Conv1d, ["encoder.conv"]),
+        (lambda name, module: name.endswith("conv"), ["encoder.conv"]),
+        (lambda name, module: getattr(module, "out_features", 0) == 2, ["head"]),
+        (["head", nn.Conv1d], ["encoder.conv", "head"]),
+        (("head", ["encoder.first"]), ["encoder.first", "head"]),
+        (["head", "head", "h*"], ["head"]),
+    ],
+)
+def test_selection(select, expected):
+    layers, skipped = find_layers(Branched(), select)
+    assert [layer.name for layer in layers] == expected
+    left = {"encoder.first", "encoder.conv", "head"} - set(expected)
+    assert {x.name for x in skipped if x.reason == "not selected by layers="} == left
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        (
+            "encoder.frist",
+            r"layers='encoder.frist' matches no weight layer \(did you mean "
+            r"'encoder.first'\?\); there are: encoder.first, encoder.conv, head$",
+        ),
+        ("zzz", r"layers='zzz' matches no weight layer; there are: encoder.first"),
+        ("decoder.*", r"layers='decoder.\*' matches no weight layer"),
+        (
+            "relu",
+            r"layer 'relu' is a ReLU: only the inputs of linear layers and convolutions are "
+            r"measured; there are: encoder.first",
+        ),
+        ("again", r"layer 'again' is a ReLU"),
+        ("encoder", r"layer 'encoder' is a ModuleDict"),
+        (nn.Conv2d, r"layers=Conv2d takes no weight layer; there are: encoder.first"),
+        (nn.ReLU, r"layers=ReLU takes no weight layer"),
+        (lambda name, module: False, r"the predicate given as layers takes no weight layer; there"),
+        (
+            ["head", "haed"],
+            r"layers='haed' matches no weight layer \(did you mean 'head'\?\); there are: encoder",
+        ),
+        ([], r"layers is empty: name a layer, or pass None to take all"),
+    ],
+)
+def test_a_selector_that_takes_nothing_says_what_there_is(select, message):
+    with pytest.raises(LayerError, match=message):
+        find_layers(Branched(), select)
+
+
+def test_a_module_as_selector_is_refused_not_called():
+    model = Branched()
+    for select in (model.head, [model.head]):
+        with pytest.raises(LayerError, match=r"takes names, not modules; got a Linear: pass its"):
+            find_layers(model, select)
+
+
+def test_long_listings_are_cut():
+    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
+    with pytest.raises(LayerError, match=r"; there are: 0, 1, 2, 3, 4, 5, 6, 7, …$"):
+        find_layers(model, "none")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_skipped_modules_carry_their_reason():
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(10, 4)
+            self.bag = nn.EmbeddingBag(10, 4)
+            self.lstm = nn.LSTM(4, 4)
+            self.cell = nn.GRUCell(4, 4)
+            self.attention = nn.MultiheadAttention(4, 2)
+            self.bilinear = nn.Bilinear(4, 4, 2)
+            self.scripted = torch.jit.script(nn.Linear(4, 4))
+            self.norm = nn.BatchNorm1d(4)
+            self.head = nn.Linear(4, 1)
+
+    layers, skipped = find_layers(Mixed())
+    assert [layer.name for layer in layers] == ["attention.out_proj", "head"]
+    assert skipped == (
+        Skipped("embed", "Embedding: looks rows up, takes no features"),
+        Skipped("bag", "EmbeddingBag: looks rows up, takes no features"),
+        Skipped("lstm", "LSTM: recurrent weights take more than one input"),
+        Skipped("cell", "GRUCell: recurrent weights take more than one input"),
+        Skipped(
+            "attention",
+            "MultiheadAttention: its input projections are not a module of their own",
+        ),
+        Skipped("bilinear", "Bilinear: holds weights but is neither linear nor a convolution"),
+        Skipped("scripted", "RecursiveScriptModule: compiled by torch.jit, takes no hooks"),
+    )
+
+
+def test_quantized_and_sharded_weights_are_skipped_not_misread():
+    model = small_network()
+    model[0].weight = nn.Parameter(torch.zeros(16, 4, dtype=torch.uint8), requires_grad=False)
+    model[0].bias = None
+    model.append(nn.Linear(2, 2))
+    model[3].weight = nn.Parameter(torch.zeros(0))
+    layers, skipped = find_layers(model)
+    assert [layer.name for layer in layers] == ["2"]
+    reason = "Linear: its weight is not a matrix of real numbers (quantized or sharded)"
+    assert skipped == (Skipped("0", reason), Skipped("3", reason))
+
+
+def test_parametrized_layer_gives_its_effective_weight_and_no_false_skip():
+    with seeded():
+        model = nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+    with torch.no_grad():
+        model[0].parametrizations.weight.original0.mul_(2.0)
+    (layer,), skipped = find_layers(model)
+    assert skipped == ()
+    assert torch.equal(layer.weight_matrix(), model[0].weight.detach().double())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_scripted_model_is_refused_with_what_to_do():
+    scripted = torch.jit.script(small_network())
+    with pytest.raises(
+        LayerError, match=r"RecursiveScriptModule has no weight layer .*: measure the original"
+    ):
+        find_layers(scripted)
+
+
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [
+        (nn.Sequential(nn.ReLU(), nn.LazyLinear(3)), r"'1' \(LazyLinear\)"),
+        (nn.Sequential(nn.LazyConv2d(3, 1)), r"'0' \(LazyConv2d\)"),
+        (nn.Sequential(nn.Linear(3, 3), nn.LazyBatchNorm1d()), r"'1' \(LazyBatchNorm1d\)"),
+    ],
+)
+def test_lazy_layers_are_refused_with_what_to_do(model, where):
+    message = f"layer {where} has no weight yet: run the model once on a batch before measuring it"
+    with pytest.raises(LayerError, match=message):
+        find_layers(model)

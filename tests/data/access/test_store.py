@@ -1,0 +1,199 @@
+"""Built sets: whole or not there, one builder at a time, altered ones named."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from deepnrc.data import build, built_sets, load_raw
+from deepnrc.data.access.store import check_folder, file_sha256
+from deepnrc.errors import ArgumentError, FileError
+
+BUILD = (
+    "import sys; sys.path.append(sys.argv[1]); from deepnrc.data import registry, build; "
+    "registry._MODULES[sys.argv[2]] = 'toy_source'; "
+    "print(build(sys.argv[2], say=lambda line: print(line, flush=True)))"
+)
+
+
+def _process(name="toy", **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(Path(__file__).parents[1]), name],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("name", "file"), [("toy", "toy-samples20-seed0.safetensors"),
+                                            ("toys", "toys-samples20-seed0")])  # fmt: skip
+def test_build_then_load(toy_log, home, name, file):
+    assert built_sets(name) == ()
+    path = build(name)
+    assert path == home / file
+    left = {entry.name for entry in home.iterdir()}
+    assert left == {file, f".{name}-samples20-seed0.lock"}
+    raw = load_raw(name)
+    assert raw.inputs.shape == (20, 3)
+    [(name_of_file, sha256)] = raw.provenance["files"].items()
+    assert name_of_file == file
+    assert sha256 == file_sha256(path if path.is_file() else path / "manifest.json")
+
+
+def test_a_second_build_takes_what_is_there(toy_log):
+    said = []
+    path = build("toy", say=said.append)
+    before = path.stat().st_mtime_ns
+    assert build("toy", say=said.append) == path
+    assert said == ["toy: building", "toy: already built and unaltered"]
+    assert toy_log.read_text() == "20 0 None\n"
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["toy", "toys"])
+def test_again_builds_anew_in_its_place(toy_log, home, name):
+    path = build(name)
+    assert build(name, again=True) == path
+    assert toy_log.read_text() == "20 0 None\n" * 2
+    assert [entry.name for entry in home.iterdir() if "draft" in entry.name] == []
+    assert load_raw(name).inputs.shape == (20, 3)
+
+
+def test_samples_and_seeds_are_sets_of_their_own(toy_log):
+    for samples, seed in ((20, 0), (9, 0), (20, 1)):
+        build("toy", samples=samples, seed=seed, seconds=2.5)
+    assert [(one.samples, one.seed) for one in built_sets("toy")] == [(9, 0), (20, 0), (20, 1)]
+    assert toy_log.read_text() == "20 0 2.5\n9 0 2.5\n20 1 2.5\n"
+    first, other = load_raw("toy"), load_raw("toy", seed=1)
+    assert not torch.equal(first.inputs, other.inputs)
+    assert load_raw("toy", samples=9).inputs.shape == (9, 3)
+
+
+def test_sets_with_a_similar_name_are_not_taken_for_one_another(toy_log):
+    build("toys")
+    assert built_sets("toy") == ()
+
+
+def test_two_processes_at_once_the_second_waits_and_takes_the_first_ones(toy_log, home, tmp_path):
+    signal = tmp_path / "go on"
+    first, second = None, None
+    try:
+        first = _process(TOY_WAITS_FOR=str(signal))
+        assert first.stdout.readline() == "toy: building\n"
+        second = _process()
+        waiting = "toy: another process is building this set; waiting for it\n"
+        assert second.stdout.readline() == waiting
+        assert built_sets("toy") == ()
+    finally:
+        signal.touch()
+        outcomes = [process.communicate(timeout=60) for process in (first, second) if process]
+    path = str(home / "toy-samples20-seed0.safetensors")
+    assert outcomes[0][0].strip() == path
+    assert outcomes[1][0].splitlines() == ["toy: already built and unaltered", path]
+    assert toy_log.read_text() == "20 0 None\n"
+
+
+def test_a_killed_builder_leaves_no_set_and_no_lock(toy_log, home, tmp_path):
+    victim = _process(TOY_WAITS_FOR=str(tmp_path / "never"))
+    try:
+        assert victim.stdout.readline() == "toy: building\n"
+    finally:
+        victim.kill()
+        victim.communicate()
+    left = home / ".toy-samples20-seed0.abcd.draft"
+    left.write_bytes(b"half of it")
+    assert built_sets("toy") == ()
+    with pytest.raises(FileError, match="build it with `deepnrc data build toy --samples 20`"):
+        load_raw("toy")
+    build("toy")
+    assert not left.exists()
+    assert load_raw("toy").inputs.shape == (20, 3)
+
+
+def test_a_failed_build_leaves_the_old_set_and_no_draft(toy_log, home, monkeypatch):
+    path = build("toys")
+    before = file_sha256(path / "manifest.json")
+    monkeypatch.setenv("TOY_FAILS", "yes")
+    message = r"toys-samples20-seed0 cannot be written \(no space left\); .* DEEPNRC_HOME"
+    with pytest.raises(FileError, match=message):
+        build("toys", again=True)
+    assert file_sha256(path / "manifest.json") == before
+    assert [entry.name for entry in home.iterdir() if "draft" in entry.name] == []
+
+
+def test_an_altered_file_is_named_and_refused_and_building_mends_it(toy_log):
+    path = build("toy")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(FileError, match=r"toy-samples20-seed0\.safetensors was altered"):
+        load_raw("toy")
+    said = []
+    build("toy", say=said.append)
+    assert "was altered after it was written" in said[0]
+    assert said[0].endswith(". Building it again now")
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: (f / "below/inputs").write_bytes(b"?"), "below/inputs was altered"),
+        (lambda f: os.truncate(f / "below/inputs", 99), "below/inputs was altered"),
+        (lambda f: (f / "below/inputs").unlink(), "below/inputs is missing since"),
+        (lambda f: (f / "more").touch(), "more is new since"),
+        (lambda f: (f / "manifest.json").unlink(), r"manifest.json cannot be read as the set's"),
+        (lambda f: (f / "manifest.json").write_text("{}"), r"cannot be read .*KeyError"),
+        (lambda f: (f / "manifest.json").write_text('{"files": 3}'), r"cannot be read .*TypeE"),
+        (lambda f: os.truncate(f / "manifest.json", 50), r"cannot be read .*JSONDecodeError"),
+    ],
+)
+def test_an_altered_folder_is_named_and_refused(toy_log, harm, message):
+    path = build("toys")
+    harm(path)
+    with pytest.raises(FileError, match=message) as caught:
+        load_raw("toys")
+    assert "build it again with `deepnrc data build toys --samples 20 --again`" in str(caught.value)
+    build("toys")
+    assert load_raw("toys").inputs.shape == (20, 3)
+
+
+def test_a_folder_of_another_layout(toy_log):
+    path = build("toys")
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | {"layout": "deepnrc-folder-9"}))
+    message = "layout 'deepnrc-folder-1', got 'deepnrc-folder-9'; build it again with `it --again`"
+    with pytest.raises(FileError, match=message):
+        check_folder(path, rebuild="it")
+
+
+def test_what_cannot_be_built_says_what_else_to_do(home):
+    for name, otherwise in (
+        ("synthetic", "it is made in memory when it is loaded"),
+        ("sgemm", "`deepnrc data fetch sgemm` gets the real files"),
+        ("utkface", "load the real files with path=…"),
+    ):
+        with pytest.raises(ArgumentError, match=f"'{name}' cannot be built here; {otherwise}"):
+            build(name)
+
+
+@pytest.mark.parametrize("numbers", [{"samples": 0}, {"seed": -1}])
+def test_numbers_that_make_no_sense(toy_log, numbers):
+    with pytest.raises(ArgumentError, match="expected at least 1 and 0, got"):
+        build("toy", **numbers)
+    assert toy_log.read_text() == ""
+
+
+def test_a_cache_folder_that_cannot_be_made(toy_log, home, tmp_path):
+    (tmp_path / "home").write_text("a file where a folder should be")
+    with pytest.raises(FileError, match=r"data cannot be written .* set DEEPNRC_HOME"):
+        build("toy")
+
+
+def test_a_file_that_cannot_be_hashed(tmp_path):
+    with pytest.raises(FileError, match=r"gone cannot be read .*check the path"):
+        file_sha256(tmp_path / "gone")

@@ -1,0 +1,208 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from deepnrc.data.access.cache import load_tensors
+from deepnrc.data.sets.imitation import experts
+from deepnrc.data.sets.imitation.building import build_trained, read_built
+from deepnrc.data.sets.imitation.experts import RECIPES, expert, expert_path
+from deepnrc.data.sets.imitation.playing import play
+from deepnrc.data.sets.imitation.policy import Policy
+from deepnrc.data.sets.imitation.tasks import HOPPER, SWIMMER
+from deepnrc.data.source import BuildRequest
+from deepnrc.errors import ArgumentError, FileError
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(experts, "JUDGED_EPISODES", 3)  # ten take most of the time here
+    return tmp_path / "home" / "data"
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The seeds of the trainings that really took place."""
+    seeds = []
+    original = experts.train
+
+    def count(*args, **kwargs):
+        seeds.append(kwargs["seed"])
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(experts, "train", count)
+    return seeds
+
+
+@pytest.fixture
+def build(tiny, tmp_path):
+    def run(samples=120, *, seed=3, seconds=None, say=lambda line: None, task=HOPPER, **more):
+        path = tmp_path / f"{task.name}-{samples}-{seed}.safetensors"
+        request = BuildRequest(samples, seed, seconds, say)
+        build_trained(task, path, request, recipe=more.get("recipe", tiny))
+        return path
+
+    return run
+
+
+def test_set_of_a_trained_expert(build):
+    raw = read_built(HOPPER, build())
+    assert raw.inputs.shape == (120, 11)
+    assert raw.targets.shape == (120, 3)
+    assert raw.inputs.dtype == raw.targets.dtype == torch.float32
+    assert raw.targets.abs().max() <= 1
+    assert raw.input_names == HOPPER.observation_names
+    assert raw.target_names == HOPPER.action_names
+
+
+def test_every_action_is_the_experts_answer_to_its_state(build):
+    raw = read_built(HOPPER, build())
+    tensors, _ = load_tensors(expert_path(HOPPER, seed=3), rebuild="")
+    policy = Policy.from_tensors(tensors)
+    for state, action in zip(raw.inputs.numpy(), raw.targets.numpy(), strict=True):
+        np.testing.assert_array_equal(policy(state), action)
+
+
+def test_provenance(build, tiny):
+    said = read_built(HOPPER, build()).provenance
+    assert json.loads(json.dumps(said)) == said
+    facts = said["training"]
+    assert said["data"] == "hopper"
+    assert said["made_from"] == (
+        "120 (state, action) pairs of an expert in Hopper-v5, trained with PPO on this machine "
+        f"(mean return {facts['mean_return']:.0f})"
+    )
+    assert (said["environment"], said["seed"], said["samples"]) == ("Hopper-v5", 3, 120)
+    assert said["episodes"] >= 1
+    assert {"gymnasium", "mujoco"} < said.keys()
+    assert facts["recipe"] == tiny.settings()
+    assert facts["cut_by_time"] is False
+    assert facts["steps"] == 256
+    assert facts["judged_episodes"] == 3
+    assert facts["lowest_return"] < facts["mean_return"] < facts["highest_return"]
+    assert facts["mean_length"] > 1
+    assert said["reproducible"] == "yes, bit by bit on the same machine and versions"
+    assert said["expert"] == (
+        "PPO of stable-baselines3, 256 steps, discount 0.9999, seed 3; the mean action of a tanh "
+        "network with hidden widths 8, 8, clipped to [-1, 1]"
+    )
+    assert said["expert_returns"] == (
+        f"{facts['mean_return']:.1f} on average over 3 other episodes, from "
+        f"{facts['lowest_return']:.1f} to {facts['highest_return']:.1f}"
+    )
+    assert "stable_baselines3" in facts["trained_with"]
+
+
+def test_built_twice_is_the_same_bytes(build, cache):
+    first = build().read_bytes()
+    expert_file = expert_path(HOPPER, seed=3)
+    kept = expert_file.read_bytes()
+    expert_file.unlink()
+    assert build().read_bytes() == first
+    assert expert_file.read_bytes() == kept
+
+
+def test_judged_on_other_episodes_than_those_of_the_set(build, monkeypatch):
+    monkeypatch.setattr(experts, "JUDGED_EPISODES", 1)
+    said = read_built(HOPPER, build(1)).provenance
+    assert said["episodes"] == 1
+    assert said["mean_return"] != said["training"]["mean_return"]
+
+
+def test_another_number_of_samples_trains_nothing(build, trainings):
+    lines = []
+    small, large = build(30), build(90, say=lines.append)
+    assert trainings == [3]
+    assert lines == [f"Hopper-v5: taking the expert kept in {expert_path(HOPPER, seed=3)}"]
+    smaller, larger = read_built(HOPPER, small), read_built(HOPPER, large)
+    assert torch.equal(smaller.inputs, larger.inputs[:30])
+    assert torch.equal(smaller.targets, larger.targets[:30])
+
+
+def test_another_seed_or_task_trains_another(build, trainings):
+    for task, seed in ((HOPPER, 3), (HOPPER, 4), (SWIMMER, 3)):
+        build(5, seed=seed, task=task)
+    assert trainings == [3, 4, 3]
+
+
+def test_seed_fixes_the_starts_of_the_episodes(build):
+    raw = read_built(SWIMMER, build(1, seed=4, task=SWIMMER))
+    first = play("Swimmer-v5", lambda state: state[:2], seed=4, samples=1).states[0]
+    np.testing.assert_array_equal(raw.inputs[0].numpy(), first)
+
+
+def test_another_recipe_trains_again(build, tiny, trainings):
+    lines = []
+    build()
+    build(recipe=replace(tiny, gamma=0.9), say=lines.append)
+    assert trainings == [3, 3]
+    assert "holds an expert of another recipe; training the expert again" in lines[0]
+
+
+def test_damaged_expert_is_named_and_trained_again(build, trainings):
+    lines = []
+    first = build().read_bytes()
+    path = expert_path(HOPPER, seed=3)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert build(say=lines.append).read_bytes() == first
+    assert trainings == [3, 3]
+    assert lines[0].startswith(f"{path} was altered after it was written")
+    assert lines[0].endswith("; training the expert again")
+
+
+def test_training_cut_by_time(build, trainings, cache):
+    lines = []
+    said = read_built(HOPPER, build(5, seconds=1e-9, say=lines.append)).provenance
+    assert said["training"]["cut_by_time"] is True
+    assert said["reproducible"] == (
+        "no: cut by the time bound of 1e-09 s after "
+        f"{said['training']['steps']} of 256 steps; another run stops elsewhere"
+    )
+    assert lines[-1].endswith(" over 3 episodes, training cut after 1e-09 s")
+    assert not expert_path(HOPPER, seed=3).exists()
+
+    build(6, seconds=1e-9)  # plays the one that was cut at the same time
+    assert trainings == [3]
+    build(7)  # more time, so a whole training
+    assert trainings == [3, 3]
+    said = read_built(HOPPER, build(8, seconds=1e-9)).provenance
+    assert said["training"]["cut_by_time"] is False
+    assert trainings == [3, 3]
+
+
+def test_return_is_said(build):
+    lines = []
+    said = read_built(HOPPER, build(say=lines.append)).provenance["training"]
+    assert lines[-1] == f"Hopper-v5: mean return {said['mean_return']:.0f} over 3 episodes"
+
+
+def test_no_samples(build, trainings):
+    with pytest.raises(ArgumentError, match=r"samples: expected .* at least 1, got 0; pass a larg"):
+        build(0)
+    assert trainings == []
+
+
+def test_truncated_set(build):
+    path = build(5)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileError, match=r"cannot be read .* `deepnrc data build hopper`"):
+        read_built(HOPPER, path)
+
+
+def test_swimmer_discounts_late_rewards():
+    # With the usual 0.99 PPO fails there (arXiv 2208.07587), which no short test would show.
+    assert RECIPES["swimmer"].gamma == 0.9999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "least"), [(SWIMMER, 250), (HOPPER, 1500)])
+def test_expert_is_one(task, least):
+    # Seed 0 reached 20 % more when this was written; what another machine's rounding makes of it
+    # differs, as the training is chaotic.
+    facts = expert(task, seed=0).facts
+    assert facts["mean_return"] >= least

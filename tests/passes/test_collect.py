@@ -1,0 +1,680 @@
+"""One pass over real modules: the right rows of the right layers, and honest errors."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from deepnrc.activations.layers import find_layers
+from deepnrc.errors import ArgumentError, DataError, FeatureRangeError, LayerError, NonFiniteError
+from deepnrc.moments.accumulator import state_bytes
+from deepnrc.passes.collect import plan_text
+from helpers import (
+    CONVOLUTIONS,
+    activations,
+    assert_moments,
+    in_batches,
+    layer_of,
+    mean_rows,
+    quiet,
+    regression_data,
+    seeded,
+    small_network,
+)
+from reference import rows as twin
+
+
+class Pooled(nn.Module):
+    """A convolution, the global average, a linear head."""
+
+    def __init__(self, convolution):
+        super().__init__()
+        self.conv = convolution
+        self.head = nn.Linear(convolution.out_channels, 2)
+
+    def forward(self, x):
+        return self.head(self.conv(x).flatten(2).mean(2))
+
+
+class Repeated(nn.Module):
+    """One layer called three times in a forward, registered under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Linear(8, 8)
+        self.alias = self.block
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        for _ in range(2):
+            x = torch.tanh(self.block(x))
+        return self.head(torch.tanh(self.alias(x)))
+
+
+class Tokens(nn.Module):
+    """Positions (samples, T, d) through a linear layer, averaged before the head."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Linear(8, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.token(x)).mean(1))
+
+
+class PerPosition(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Linear(8, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.token(x)))
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x, mask=None):
+        return self.head(self.encoder(x, src_key_padding_mask=mask).mean(1))
+
+
+# What is measured: every kind of module, its own rows
+
+
+@pytest.mark.parametrize("size", [7, 16, 40])
+def test_linear_features_are_what_enters_the_layer(size):
+    x, y = regression_data(40)
+    model = small_network()
+    collected = quiet(model, in_batches(x, y, size=size))
+    assert [layer.name for layer in collected.layers] == ["0", "2"]
+    assert collected.batches == -(-40 // size)
+    assert collected.model == "Sequential"
+    for name in ("0", "2"):
+        layer = layer_of(collected, name)
+        (features,) = activations(model, name, x)
+        assert_moments(layer, features, y, rtol=1e-6 if size < 40 and name == "2" else 1e-10)
+        assert (layer.calls, layer.kind) == (collected.batches, "linear")
+        assert layer.dtype == layer.weight_dtype == torch.float32
+        assert torch.equal(layer.weight, dict(model.named_modules())[name].weight.double())
+
+
+@pytest.mark.parametrize("module", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("rule", ["mean", "samples"])
+def test_convolutions(module, rule):
+    axes = module.weight.ndim - 2
+    shape = (12, module.in_channels, *(5, 4, 3)[:axes])
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    y = regression_data(12)[1]
+    with seeded():
+        model = Pooled(module)
+    collected = quiet(model, in_batches(x, y, size=5), reduce=rule, layers="conv")
+    (layer,) = collected.layers
+    rows = twin.conv_rows(x, rule)
+    assert_moments(layer, rows, np.repeat(y.numpy(), len(rows) // len(y), 0), rtol=1e-6)
+    assert (layer.kind, layer.weight.shape[1]) == ("convolution", module.in_channels)
+
+
+def test_channels_last_is_read_alike():
+    x = torch.randn(12, 3, 5, 4, generator=torch.Generator().manual_seed(0))
+    y = regression_data(12)[1]
+    with seeded():
+        model = Pooled(nn.Conv2d(3, 4, 3)).to(memory_format=torch.channels_last)
+    for rule in ("mean", "samples"):
+        layout = x.contiguous(memory_format=torch.channels_last)
+        (layer,) = quiet(model, [(layout, y)], reduce=rule, layers="conv").layers
+        rows = twin.conv_rows(x, rule)
+        assert_moments(layer, rows, np.repeat(y.numpy(), len(rows) // len(y), 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["mean", "first", "last", "samples", 1, -2])
+def test_tokens(rule):
+    x, y = regression_data(20, shape=(5,))
+    with seeded():
+        model = Tokens()
+    collected = quiet(model, in_batches(x, y, size=8), reduce=rule, layers="token")
+    (layer,) = collected.layers
+    rows = twin.linear_rows(x, rule)
+    assert_moments(layer, rows, np.repeat(y.numpy(), len(rows) // len(y), 0), rtol=1e-6)
+    assert collected.reduce == (rule if isinstance(rule, str) else f"position {rule}")
+
+
+def test_a_function_makes_the_rows():
+    x, y = regression_data(20, shape=(5,))
+
+    def second_half(name, activation):
+        return activation if activation.ndim == 2 else activation[:, 3:].mean(1)
+
+    collected = quiet(Tokens(), in_batches(x, y), reduce=second_half)
+    assert_moments(layer_of(collected, "token"), x[:, 3:].mean(1), y, rtol=1e-6)
+    assert collected.reduce == "second_half"
+
+
+@pytest.mark.parametrize("as_numpy", [False, True])
+def test_targets_of_each_position(as_numpy):
+    x, _ = regression_data(20, shape=(5,))
+    y = torch.randn(20, 5, 2, generator=torch.Generator().manual_seed(1))
+    with seeded():
+        model = PerPosition()
+    batches = in_batches(x, y.numpy() if as_numpy else y, size=8)
+    collected = quiet(model, batches, reduce="samples")
+    assert collected.targets.count == 100
+    assert_moments(layer_of(collected, "token"), x.reshape(100, 8), y.reshape(100, 2), rtol=1e-6)
+    expected = (model(x) - y).square().sum().item()
+    assert collected.squared_error == pytest.approx(expected, rel=1e-5)
+
+
+def test_targets_of_each_position_are_never_spread_over_other_positions():
+    """A depth map's (samples, 1, height, width) are not samples × height rows of width targets."""
+    x = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Conv2d(3, 1, 3, padding=1))
+    with pytest.raises(DataError, match=r"layer '0' gave 144 feature rows for 24 targets"):
+        quiet(model, [(x, torch.zeros(4, 1, 6, 6))], reduce="samples")
+
+
+def test_one_target_a_sample_repeats_for_its_positions():
+    x, y = regression_data(20, shape=(5,))
+    collected = quiet(Tokens(), [(x, y)], reduce="samples", layers="token")
+    assert collected.targets.count == 20
+    assert_moments(collected.layers[0], x.reshape(100, 8), y.repeat_interleave(5, 0), rtol=1e-6)
+
+
+def test_each_call_of_a_layer_counts():
+    x, y = regression_data(40)
+    with seeded():
+        model = Repeated()
+    collected = quiet(model, in_batches(x, y))
+    assert [layer.name for layer in collected.layers] == ["block", "head"]
+    layer = layer_of(collected, "block")
+    assert (layer.rows, layer.calls) == (120, 9)
+    assert_moments(layer, torch.cat(activations(model, "block", x)), y.repeat(3, 1), rtol=1e-6)
+    assert quiet(model, in_batches(x, y), layers="alias").layers[0].name == "block"
+
+
+def test_tied_weights_are_two_layers():
+    with seeded():
+        model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Linear(8, 2))
+    model[2].weight = model[0].weight
+    x, y = regression_data(40)
+    collected = quiet(model, [(x, y)])
+    assert [layer.name for layer in collected.layers] == ["0", "2", "3"]
+    assert torch.equal(collected.layers[0].weight, collected.layers[1].weight)
+    assert_moments(collected.layers[1], activations(model, "2", x)[0], y)
+
+
+def test_layers_come_in_calling_order():
+    class Reversed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(8, 2)
+            self.unused = nn.Linear(5, 2)
+            self.first = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.last(self.first(x))
+
+    collected = quiet(Reversed(), [regression_data()])
+    assert [layer.name for layer in collected.layers] == ["first", "last", "unused"]
+    unused = collected.layers[2]
+    assert (unused.moments, unused.dtype, unused.rows, unused.calls) == (None, None, 0, 0)
+    assert unused.weight.shape == (2, 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_precisions(dtype):
+    x, y = regression_data(40)
+    model = small_network().to(dtype)
+    collected = quiet(model, in_batches(x.to(dtype), y.to(dtype)))
+    for name in ("0", "2"):
+        layer = layer_of(collected, name)
+        features = activations(model, name, x.to(dtype))[0].double()
+        assert_moments(layer, features, y.to(dtype).double(), rtol=1e-2 if name == "2" else 1e-10)
+        assert layer.dtype == layer.weight_dtype == dtype
+
+
+def test_under_autocast_the_sums_stay_exact():
+    x, y = regression_data(40)
+    model = small_network()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        collected = quiet(model, [(x, y)])
+    assert_moments(layer_of(collected, "0"), x, y)
+    np.testing.assert_allclose(
+        collected.targets.target_covariance.numpy(), np.cov(y.T, bias=True), rtol=1e-12
+    )
+
+    def forward(model, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return model(x)
+
+    within = quiet(model, [(x, y)], forward=forward)
+    assert within.squared_error == collected.squared_error
+    assert layer_of(within, "2").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_transformer_encoder_runs_unfused(with_mask):
+    """Its fast path would call no hook, and with a mask hand nested tensors to the layers."""
+    with seeded():
+        model = Encoder()
+    x, y = regression_data(20, shape=(5,))
+    mask = torch.zeros(20, 5, dtype=torch.bool)
+    mask[:, 3:] = True
+    inputs = (x, mask) if with_mask else (x,)
+    collected = quiet(model, [(inputs, y)])
+    called = [layer.name for layer in collected.layers if layer.rows]
+    assert called == [
+        "encoder.layers.0.linear1",
+        "encoder.layers.0.linear2",
+        "encoder.layers.1.linear1",
+        "encoder.layers.1.linear2",
+        "head",
+    ]
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    for name in called[:-1]:
+        (features,) = activations(model, name, inputs, forward=lambda m, i: m(*i))
+        assert_moments(layer_of(collected, name), mean_rows(features), y, rtol=1e-5)
+    torch.backends.mha.set_fastpath_enabled(fused)
+    attention = [layer.name for layer in collected.layers if not layer.rows]
+    assert attention == [f"encoder.layers.{i}.self_attn.out_proj" for i in range(2)]
+    assert {x.name for x in collected.skipped} == {f"encoder.layers.{i}.self_attn" for i in (0, 1)}
+
+
+@pytest.mark.parametrize("part", [False, True])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiled_models_are_measured_eagerly(part, backend):
+    x, y = regression_data(40)
+    plain = small_network()
+    expected = quiet(plain, in_batches(x, y))
+    if part:
+        compiled = small_network()
+        compiled[2].compile(backend=backend)
+    else:
+        compiled = torch.compile(small_network(), backend=backend)
+    with torch.no_grad():
+        outputs = compiled(x)  # compiled now, without any hook
+    got = quiet(compiled, in_batches(x, y))
+    assert [(layer.name, layer.rows) for layer in got.layers] == [("0", 40), ("2", 40)]
+    assert got.model == "Sequential"
+    assert got.squared_error == expected.squared_error
+    for ours, theirs in zip(got.layers, expected.layers, strict=True):
+        assert torch.equal(ours.moments.feature_covariance, theirs.moments.feature_covariance)
+    with torch.no_grad():
+        assert torch.equal(compiled(x), outputs)
+
+
+def test_wrappers_prefix_the_names():
+    x, y = regression_data(40)
+    model = nn.DataParallel(small_network())
+    assert [layer.name for layer in quiet(model, [(x, y)]).layers] == ["module.0", "module.2"]
+    inner = nn.ModuleDict({"net": small_network()})
+    collected = quiet(inner, [(x, y)], forward=lambda model, x: model["net"](x))
+    assert [layer.name for layer in collected.layers] == ["net.0", "net.2"]
+
+
+def test_a_legacy_normed_weight_is_the_one_the_call_used():
+    """Hook-based norms make the weight anew at each call: before it, the last step's is there."""
+    with seeded(), pytest.warns(FutureWarning):
+        normed = torch.nn.utils.weight_norm(nn.Linear(8, 2))
+    model = nn.Sequential(normed)
+    with torch.no_grad():
+        normed.weight_g.mul_(3.0)  # as an optimiser's step
+    stale = normed.weight.detach().double()
+    (layer,) = quiet(model, [regression_data()]).layers
+    torch.testing.assert_close(layer.weight, 3.0 * stale)
+
+
+def test_a_weight_that_is_there_only_during_the_call_is_read_then():
+    """As with offloading and sharding: outside the call an empty stand-in is in its place."""
+    model = small_network()
+    whole = model[0].weight.data
+    stand_in = torch.empty_like(whole, device="meta")
+
+    def fetch(module, args):
+        module.weight = nn.Parameter(whole)
+
+    def drop(module, args, output):
+        module.weight = nn.Parameter(stand_in)
+
+    model[0].weight = nn.Parameter(stand_in)
+    model[0].register_forward_pre_hook(fetch)
+    model[0].register_forward_hook(drop)
+    x, y = regression_data(40)
+    collected = quiet(model, [(x, y)])
+    assert torch.equal(layer_of(collected, "0").weight, whole.double())
+
+
+# What loaders yield
+
+
+def test_dict_batches_several_inputs_and_triples():
+    x, y = regression_data(40)
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 2)
+
+        def forward(self, left, right):
+            return self.fc(torch.cat([left, right], 1))
+
+    with seeded():
+        model = Two()
+    left, right = x[:, :3], x[:, 3:]
+    loaders = {
+        "dict batch": ([{"x": {"left": left, "right": right}, "y": y}], lambda b: (b["x"], b["y"])),
+        "triple": ([(left, right, y)], lambda b: ((b[0], b[1]), b[2])),
+        "pair of inputs": ([((left, right), y)], None),
+        "list of inputs": ([[[left, right], y]], None),
+        "mapping of inputs": ([({"right": right, "left": left}, y)], None),
+        "arrays": ([((left.numpy(), right.numpy()), y.numpy())], None),
+    }
+    for loader, unpack in loaders.values():
+        collected = quiet(model, loader, unpack=unpack)
+        assert_moments(collected.layers[0], x, y)
+    with pytest.raises(DataError, match=r"it gave a mapping with the keys 'x', 'y': pass unpack="):
+        quiet(model, [{"x": x, "y": y}])
+    with pytest.raises(DataError, match=r"it gave a tuple of 3: pass unpack="):
+        quiet(model, [(left, right, y)])
+    with pytest.raises(DataError, match=r"it gave a Tensor of shape \(40, 8\): pass unpack="):
+        quiet(model, [x])
+
+
+def test_generators_and_iterable_datasets():
+    x, y = regression_data(40)
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(zip(x, y, strict=True))
+
+    for loader in (iter(in_batches(x, y)), DataLoader(Stream(), 16)):
+        assert_moments(quiet(small_network(), loader).layers[0], x, y, rtol=1e-6)
+
+
+def test_a_used_up_generator_is_an_empty_loader():
+    generator = iter(in_batches(*regression_data(40)))
+    quiet(small_network(), generator)
+    for loader in (generator, [], [(torch.zeros(0, 8), torch.zeros(0, 2))]):
+        with pytest.raises(
+            DataError,
+            match="the loader gave no samples: check that it is not empty, and that it is not a "
+            "generator that an earlier loop has used up",
+        ):
+            quiet(small_network(), loader)
+
+
+def test_an_empty_batch_among_others_changes_nothing():
+    x, y = regression_data(40)
+    collected = quiet(small_network(), [(x[:0], y[:0]), (x, y), (x[:0], y[:0])])
+    assert_moments(collected.layers[0], x, y)
+    assert collected.targets.count == 40
+
+
+@pytest.mark.parametrize("targets", [(40,), (40, 1)])
+@pytest.mark.parametrize("outputs", [(-1,), (-1, 1)])
+def test_one_target_never_broadcasts(targets, outputs):
+    x, y = regression_data(40, t=1)
+    model = small_network(t=1)
+    collected = quiet(
+        model,
+        in_batches(x, y.reshape(targets)),
+        forward=lambda model, x: model(x).reshape(outputs),
+    )
+    expected = (model(x) - y).square().sum().item()
+    assert collected.squared_error == pytest.approx(expected, rel=1e-6)
+    assert collected.targets.target_dim == 1
+
+
+def test_integer_targets_are_numbers():
+    x, _ = regression_data(40)
+    y = torch.arange(40) % 7
+    collected = quiet(small_network(t=1), in_batches(x, y))
+    assert_moments(collected.layers[0], x, y[:, None])
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [
+        (
+            lambda model, x: {"y": model(x)},
+            "the model returned a dict, not a tensor: pass forward=",
+        ),
+        (lambda model, x: (model(x),), "the model returned a tuple, not a tensor: pass forward="),
+        (
+            lambda model, x: model(x)[:, :1],
+            r"the model returned shape (40, 1) for targets of shape (40, 2): pass forward=",
+        ),
+        (lambda model, x: model(x).sum(), r"the model returned shape () for targets of shape"),
+        (lambda model, x: model(x)[None], r"the model returned shape (1, 40, 2) for targets"),
+    ],
+)
+def test_predictions_that_do_not_match_leave_the_error_undefined(forward, reason):
+    collected = quiet(small_network(), [regression_data(40)], forward=forward)
+    assert collected.squared_error is None
+    assert reason in collected.squared_error_reason
+    assert collected.layers[0].rows == 40
+
+
+def test_one_odd_batch_leaves_the_whole_error_undefined():
+    x, y = regression_data(40)
+    calls = iter(range(9))
+    collected = quiet(
+        small_network(),
+        in_batches(x, y),
+        forward=lambda model, x: model(x) if next(calls) != 1 else None,
+    )
+    assert collected.squared_error is None
+    assert collected.squared_error_reason.startswith("the model returned a NoneType, not a tensor")
+
+
+# Errors
+
+
+def test_rows_and_targets_that_do_not_pair_up():
+    x, y = regression_data(40)
+    loader = [(x, y), (x[:30], y)]
+    message = (
+        r"layer '0' gave 30 feature rows for 40 targets in batch 1: rows and targets must pair up. "
+        r"If its first axis is not the sample, pass reduce= a function of \(name, activation\); if "
+        r"each position is a sample, reduce='samples'; to leave the layer out, layers="
+    )
+    with pytest.raises(DataError, match=message):
+        quiet(small_network(), loader)
+    with pytest.raises(DataError, match=r"layer '0' gave 30 feature rows for 40 targets"):
+        quiet(small_network(), [(x[:30], y)], reduce="samples")
+    with pytest.raises(DataError, match=r"layer '0' gave 40 feature rows for 20 targets"):
+        quiet(small_network(), [(x, y[:20])])  # a multiple is no licence to repeat
+
+
+def test_the_number_of_targets_must_not_change():
+    x, y = regression_data(40)
+    message = "targets of batch 1 have 1 columns; the batches before had 2: yield the same targets"
+    with pytest.raises(DataError, match=message):
+        quiet(small_network(), [(x, y), (x, y[:, :1])])
+
+
+def test_no_layer_was_called():
+    def forward(model, x):
+        return x @ model[0].weight.T @ model[2].weight.T
+
+    message = (
+        r"no layer of Sequential was called during the pass: it computes with its weights directly "
+        r"\(a fused or exported graph\); measure the original module"
+    )
+    with pytest.raises(LayerError, match=message):
+        quiet(small_network(), [regression_data()], forward=forward)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("keep_error", [True, False])
+def test_non_finite_features_name_layer_and_batch(value, keep_error):
+    """Rows are gathered into chunks of 2048, so the batch is long past when they are summed."""
+    x, y = regression_data(5000)
+    x[4210, 3] = value
+    message = "features of layer '0' hold NaN or infinity in batch 42: look at that batch's inputs"
+    forward = None if keep_error else lambda model, x: (model(x),)
+    with pytest.raises(NonFiniteError, match=message):
+        quiet(small_network(), in_batches(x, y, size=100), forward=forward)
+
+
+def test_the_first_layer_with_non_finite_features_is_named():
+    x, y = regression_data(40)
+    model = nn.Sequential(*small_network(), nn.Linear(2, 2))
+    with torch.no_grad():
+        model[0].bias[3] = float("inf")
+    with pytest.raises(NonFiniteError, match=r"features of layer '2' .* in batch 0"):
+        quiet(model, in_batches(x, y))
+
+
+def test_non_finite_features_of_repeated_calls_name_the_batch():
+    x, y = regression_data(400)
+    x[333, 0] = float("nan")
+    with seeded():
+        model = Repeated()
+    with pytest.raises(NonFiniteError, match=r"layer 'block' .* in batch 33:"):
+        quiet(model, in_batches(x, y, size=10), forward=lambda model, x: (model(x),))
+
+
+def test_non_finite_predictions_of_finite_features():
+    x, y = regression_data(40)
+    model = small_network()
+    calls = iter(range(9))
+    message = (
+        "the model's predictions for batch 2 hold NaN or infinity: look at that batch's inputs and "
+        "at the last layer's weights"
+    )
+    with pytest.raises(NonFiniteError, match=message):
+        quiet(
+            model,
+            in_batches(x, y),
+            forward=lambda model, x: model(x) * (float("nan") if next(calls) == 2 else 1.0),
+        )
+
+
+def test_non_finite_targets_name_the_batch():
+    x, y = regression_data(40)
+    y[20, 1] = float("nan")
+    with pytest.raises(NonFiniteError, match=r"targets of batch 1 hold NaN or infinity .* 4\)"):
+        quiet(small_network(), in_batches(x, y))
+
+
+def test_numbers_too_large_to_square():
+    x, y = regression_data(40)
+    model = small_network().double()
+    with pytest.raises(FeatureRangeError, match=r"layer '0': features reach .*: their squares"):
+        quiet(model, [(x.double() * 1e200, y)])
+    with pytest.raises(DataError, match=r"targets of batch 0 reach .*: their squares overflow"):
+        quiet(model, [(x.double(), y.double() * 1e200)])
+    with pytest.raises(DataError, match=r"predictions for batch 0 reach .*: their squared errors"):
+        quiet(model, [(x.double(), y)], forward=lambda model, x: model(x) * 1e200)
+
+
+def test_a_wrong_input_width_is_named_before_torch_trips():
+    x, y = regression_data(40, d=5)
+    with pytest.raises(LayerError, match=r"layer '0' takes 8 features; it was given .* \(40, 5\)"):
+        quiet(small_network(), [(x, y)])
+
+
+def test_a_position_the_layer_does_not_have():
+    x, y = regression_data(20, shape=(5,))
+    with pytest.raises(LayerError, match="layer 'token': reduce=5 names a position beyond the 5"):
+        quiet(Tokens(), [(x, y)], reduce=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "single"}, "precision must be 'mixed' or 'double'; got 'single'"),
+        ({"reduce": "max"}, "reduce must be one of 'mean', 'first', .*; got 'max'"),
+        (
+            {"device": "cuda:0"},
+            r"device is 'cuda:0' but the model is on 'cpu': move it first with "
+            r"model.to\('cuda:0'\); measure never moves a model",
+        ),
+        ({"device": "gpu"}, "device='gpu' is none that torch knows, such as 'cpu' or 'cuda:0'"),
+    ],
+)
+def test_arguments_are_checked_before_any_batch_is_drawn(options, message):
+    def loader():
+        pytest.fail("a batch was drawn")
+        yield
+
+    with pytest.raises(ArgumentError, match=message):
+        quiet(small_network(), loader(), **options)
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_the_models_own_device_may_be_named(device):
+    assert quiet(small_network(), [regression_data(40)], device=device).targets.count == 40
+
+
+@pytest.mark.parametrize("precision", ["mixed", "double"])
+def test_precisions_agree(precision):
+    x, y = regression_data(3000, d=8)
+    model = small_network(width=200)
+    collected = quiet(model, in_batches(x, y, size=1000), precision=precision)
+    assert collected.precision == precision
+    (features,) = activations(model, "2", x)
+    assert_moments(layer_of(collected, "2"), features, y, rtol=1e-6)
+
+
+# The plan
+
+
+def test_the_plan_says_layers_bytes_and_what_is_left_out():
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(3, 4)
+            self.fc = nn.Linear(4, 1)
+
+    size = state_bytes([4], 1) / 2**20
+    assert plan_text(*find_layers(Mixed()), 1) == (
+        f"measuring 1 layer against 1 target dimension; at most {size:.1f} MiB of state, whatever "
+        "the number of samples\n  leaving out embed: Embedding: looks rows up, takes no features"
+    )
+    text = plan_text(*find_layers(small_network(), "0"), 2)
+    assert text.startswith("measuring 1 layer against 2 target dimensions; at most ")
+    assert text.endswith("\n  leaving out 2: not selected by layers=")
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_the_plan_is_logged_before_the_model_runs(caplog, progress):
+    import deepnrc
+
+    x, y = regression_data(40)
+    order = []
+
+    def forward(model, x):
+        order.append([record.getMessage() for record in caplog.records])
+        return model(x)
+
+    with caplog.at_level(logging.INFO, logger="deepnrc"):
+        collected = deepnrc.collect(
+            small_network(), in_batches(x, y), forward=forward, progress=progress
+        )
+    assert len(order[0]) == 1
+    assert order[0][0].startswith("measuring 2 layers against 2 target dimensions; at most ")
+    assert f"{collected.state_bytes / 2**20:.1f} MiB" in order[0][0]
+    assert order[-1] == order[0]  # said once
+    assert caplog.records[0].levelno == logging.INFO
+
+
+def test_one_pass_whatever_the_number_of_layers():
+    drawn = []
+
+    class Counting(TensorDataset):
+        def __getitem__(self, index):
+            drawn.append(index)
+            return super().__getitem__(index)
+
+    quiet(small_network(), DataLoader(Counting(*regression_data(40)), 16))
+    assert sorted(drawn) == list(range(40))

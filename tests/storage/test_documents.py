@@ -1,0 +1,143 @@
+import json
+import os
+
+import pytest
+
+from deepnrc.errors import FileError
+from deepnrc.storage.documents import read_document, write_document
+
+RECORD = {"name": "größe → λ", "values": [0.1, 1e-300, 5e-324, -0.0, None], "nested": {"a": 1}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "record.json"
+
+
+def test_round_trip_keeps_every_digit(path):
+    assert write_document(path, "thing", 3, RECORD) == path
+    read = read_document(path, {"other": 1, "thing": 3})
+    assert read == RECORD
+    assert repr(read) == repr(RECORD)  # −0.0 as well
+    assert read_document(str(path), {"thing": 7}) == RECORD  # older files stay readable
+
+
+def test_the_file_is_plain_json_of_a_stated_kind(path):
+    write_document(path, "thing", 3, RECORD)
+    text = path.read_text(encoding="utf-8")
+    document = json.loads(text)
+    assert document == {"format": "deepnrc", "kind": "thing", "version": 3, "record": RECORD}
+    assert text.endswith("\n")
+    assert "größe" in text
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_writing_replaces_whole_and_leaves_nothing_else(path):
+    write_document(path, "thing", 1, {"a": list(range(1000))})
+    write_document(path, "thing", 1, {"a": 2})
+    assert read_document(path, {"thing": 1}) == {"a": 2}
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_keeps_the_old_file_and_no_temporary_one(path, monkeypatch, error):
+    write_document(path, "thing", 1, {"a": 1})
+
+    def fail(handle):
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    expected = FileError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as raised:
+        write_document(path, "thing", 1, {"a": 2})
+    if expected is FileError:
+        assert str(raised.value) == f"cannot write '{path}': No space left on device"
+    assert read_document(path, {"thing": 1}) == {"a": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_json_cannot_hold_is_refused_before_a_file_appears(path):
+    for payload, error in (({"a": float("nan")}, ValueError), ({"a": object()}, TypeError)):
+        with pytest.raises(error):
+            write_document(path, "thing", 1, payload)
+    assert os.listdir(path.parent) == []
+
+
+def test_a_missing_folder(tmp_path):
+    path = tmp_path / "none" / "record.json"
+    with pytest.raises(FileError, match=f"cannot write '{path}': No such file or directory"):
+        write_document(path, "thing", 1, {})
+    assert not path.parent.exists()
+
+
+def test_a_target_that_is_a_folder(path):
+    path.mkdir()
+    with pytest.raises(FileError, match=f"cannot write '{path}': Is a directory"):
+        write_document(path, "thing", 1, {})
+    assert os.listdir(path.parent) == [path.name]
+    with pytest.raises(FileError, match=f"cannot read '{path}': Is a directory"):
+        read_document(path, {"thing": 1})
+
+
+def test_a_folder_that_is_a_file(path):
+    path.write_text("")
+    with pytest.raises(FileError, match=r"cannot write '.*': Not a directory"):
+        write_document(path / "record.json", "thing", 1, {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder(path):
+    path.parent.chmod(0o500)
+    with pytest.raises(FileError, match=f"cannot write '{path}': Permission denied"):
+        write_document(path, "thing", 1, {})
+
+
+def test_a_missing_file(path):
+    with pytest.raises(FileError, match=f"cannot read '{path}': No such file or directory"):
+        read_document(path, {"thing": 1})
+
+
+def test_a_file_cut_off_anywhere_is_never_read(path):
+    write_document(path, "thing", 1, RECORD)
+    whole = path.read_bytes()
+    for length in range(len(whole) - 1):  # the last byte is the final newline
+        path.write_bytes(whole[:length])
+        with pytest.raises(
+            FileError, match=f"'{path}' is not a whole JSON file .*: it was cut off"
+        ):
+            read_document(path, {"thing": 1})
+
+
+def document(**changes):
+    whole = {"format": "deepnrc", "kind": "thing", "version": 1, "record": {}}
+    return json.dumps({**whole, **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "was not written by deepnrc$"),
+        ("{}", "was not written by deepnrc$"),
+        (document(format="other"), "was not written by deepnrc$"),
+        (document(kind="diagnosis"), r"holds a 'diagnosis'; expected one of \['thing'\]"),
+        (document(kind=["thing"]), r"holds a \['thing'\]; expected one of \['thing'\]"),
+        (document(kind=None), r"holds a None; expected one of \['thing'\]"),
+        (
+            document(version=2),
+            "is a thing of version 2; this deepnrc reads up to 1: update deepnrc",
+        ),
+        (document(version="1"), "is a thing of version 1; this deepnrc reads up to 1: update"),
+        (document(record=None), "holds no record: it was altered"),
+        (document(record=[1]), "holds no record: it was altered"),
+    ],
+)
+def test_other_documents_say_what_is_wrong(path, text, message):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(FileError, match=f"'{path}' " + message):
+        read_document(path, {"thing": 1})
+
+
+def test_bytes_that_are_no_text(path):
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FileError, match=f"'{path}' is not a whole JSON file"):
+        read_document(path, {"thing": 1})

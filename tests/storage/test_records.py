@@ -1,0 +1,71 @@
+"""Records to JSON's values and back."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from deepnrc.storage.records import plain, restored
+
+
+@dataclass(frozen=True)
+class Inner:
+    value: float
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Outer:
+    count: int
+    values: tuple[float, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    inner: Inner
+    several: tuple[Inner, ...]
+    reasons: Mapping[str, str]
+    flag: bool | None
+    maybe: Inner | None = None
+    later: float | None = None
+
+
+def example(**changes):
+    record = Outer(
+        count=2,
+        values=(0.1, math.nan),
+        matrix=((1.0, math.nan), (0.3, 4.0)),
+        inner=Inner(math.nan, None),
+        several=(Inner(1.0, "a"), Inner(2.0, "b")),
+        reasons={"values": "why"},
+        flag=None,
+    )
+    return dataclasses.replace(record, **changes)
+
+
+@pytest.mark.parametrize("changes", [{}, {"maybe": Inner(1.5, None), "later": 0.5, "flag": True}])
+def test_a_record_comes_back_whole_through_json(changes):
+    record = example(**changes)
+    text = json.dumps(plain(record), allow_nan=False)
+    back = restored(Outer, json.loads(text))
+    assert repr(back) == repr(record)  # NaN equals NaN there
+    assert type(back.matrix[0]) is tuple
+    assert type(back.several[0]) is Inner
+
+
+def test_infinity_is_no_number_in_json():
+    assert plain((math.inf, -math.inf, 1.0)) == [None, None, 1.0]
+
+
+def test_what_a_younger_version_added_takes_its_default():
+    values = plain(example(maybe=Inner(1.0, "a")))
+    del values["maybe"], values["later"]
+    back = restored(Outer, values)
+    assert (back.maybe, back.later) == (None, None)
+
+
+def test_a_missing_field_is_an_error():
+    values = plain(example())
+    del values["count"]
+    with pytest.raises(KeyError, match="count"):
+        restored(Outer, values)

@@ -1,0 +1,109 @@
+"""The run's folder: one process at a time, one configuration, nothing of others overwritten."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deepnrc.errors import DeepNRCError, FileError
+from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
+from deepnrc.training.runs.folder import RunFolder, RunLock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from deepnrc.training.runs.folder import RunLock
+with RunLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def config(**values):
+    training = TrainingConfig(epochs=3, lr=0.1, **values)
+    return ExperimentConfig(name="x", data={"name": "synthetic"}, training=training)
+
+
+def test_another_process_is_refused_by_number_and_a_killed_one_leaves_no_lock(tmp_path):
+    path = tmp_path / "new" / "run"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        message = rf"run' is in use by process {holder.pid}: wait for it or choose another folder"
+        with pytest.raises(DeepNRCError, match=message):
+            RunLock(path)
+        holder.kill()
+        holder.wait()
+    with RunLock(path):
+        assert (path / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_is_given_back(tmp_path):
+    for _ in range(2):
+        with RunLock(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
+            RunLock(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cannot write '.*file/run/.lock'"):
+        RunLock(tmp_path / "file" / "run")
+
+
+def test_prepare_writes_the_configuration_once(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare(config())
+    before = folder.config.stat().st_mtime_ns
+    folder.prepare(config())
+    assert folder.config.stat().st_mtime_ns == before
+    assert folder.read_config() == config()
+    assert sorted(x.name for x in tmp_path.iterdir()) == [
+        "checkpoints", "config.toml", "measurements",
+    ]  # fmt: skip
+
+
+def test_another_configuration_is_refused_with_its_keys(tmp_path):
+    RunFolder(tmp_path).prepare(config())
+    with pytest.raises(FileError) as caught:
+        RunFolder(tmp_path).prepare(config(weight_decay=0.5, clip_norm=1.0))
+    assert str(caught.value) == (
+        f"'{tmp_path}' holds a run of another configuration: choose another folder with --out, "
+        "or take back the changes:\n"
+        "  training.weight_decay: 0.0, now 0.5\n"
+        "  training.clip_norm: not set, now 1.0"
+    )
+
+
+def test_other_files_are_not_mixed_with_a_run(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(FileError, match=r"holds other files \(thesis.tex, …\) and no run"):
+        RunFolder(tmp_path).prepare(config())
+    assert [x.name for x in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_start_that_was_killed_at_once_is_no_hindrance(tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".config.toml.tmp", "checkpoints/.latest.safetensors.tmp"):
+        (tmp_path / name).write_text("half")
+    folder.prepare(config())
+    assert sorted(x.name for x in tmp_path.rglob(".*")) == [".lock"]
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"is not the folder of a run: it has no config.toml"):
+        RunFolder(tmp_path).read_config()
+
+
+def test_epochs_are_those_with_weights(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare(config())
+    for epoch in (30, 4, 1234567):
+        folder.weights(epoch).touch()
+    folder.latest.touch()
+    assert folder.epochs() == [4, 30, 1234567]
+    assert folder.weights(4).name == "epoch-000004.safetensors"
+    assert folder.measurement(4).name == "epoch-000004.json"
+    assert folder.measurement(4, "test").name == "epoch-000004-test.json"
