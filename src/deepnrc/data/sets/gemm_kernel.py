@@ -19,7 +19,7 @@ Kernel = Callable[[Matrix, Matrix, Matrix, int, int, int, int, int, int, int, in
 adds A B to C."""
 
 
-def compile_kernel() -> Kernel:
+def compile_kernel() -> Kernel:  # noqa: C901
     """The kernel as machine code; takes some seconds.
 
     Raises:
