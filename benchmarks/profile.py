@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.cases import Case
 from benchmarks.timing import plain, seconds
-from deepnrc.activations.input_hooks import Trace
+from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.passes.collect import collect
 from deepnrc.passes.collection import Collection
 from deepnrc.results.measure import evaluate
@@ -47,9 +47,9 @@ def print_profile(case: Case) -> None:
     another run, whose clock is a few per cent off.
     """
     spent: dict[str, float] = defaultdict(float)
-    receive = Trace.__init__
+    receive = InputHooks.__init__
 
-    def timed_init(self: Trace, modules: Any, function: Any) -> None:
+    def timed_init(self: InputHooks, modules: Any, function: Any) -> None:
         def timed(name: str, x: Tensor) -> None:
             spent["accumulators"] += seconds(lambda: function(name, x))
 
@@ -66,7 +66,7 @@ def print_profile(case: Case) -> None:
 
     evaluate(run())
     before = seconds(lambda: plain(case.model, case.loader))
-    with unittest.mock.patch.object(Trace, "__init__", timed_init):
+    with unittest.mock.patch.object(InputHooks, "__init__", timed_init):
         start = time.perf_counter()
         collection = run(forward=forward)
         spent["pass"] = time.perf_counter() - start

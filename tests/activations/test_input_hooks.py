@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from deepnrc.activations.input_hooks import Trace
+from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.errors import LayerError
 from helpers import fingerprint, seeded, small_network
 
 
 def test_each_call_is_handed_over_in_order_before_the_module_runs():
     model, seen = small_network(), []
-    with Trace({"a": model[0], "b": model[2]}, lambda name, x: seen.append((name, x.clone()))):
+    with InputHooks({"a": model[0], "b": model[2]}, lambda name, x: seen.append((name, x.clone()))):
         outputs = [model(torch.full((3, 8), float(i))) for i in range(2)]
     assert [name for name, _ in seen] == ["a", "b", "a", "b"]
     assert torch.equal(seen[2][1], torch.ones(3, 8))
@@ -18,7 +18,7 @@ def test_each_call_is_handed_over_in_order_before_the_module_runs():
 
 def test_features_are_detached():
     model, seen = small_network(), []
-    with Trace({"2": model[2]}, lambda name, x: seen.append(x.requires_grad)):
+    with InputHooks({"2": model[2]}, lambda name, x: seen.append(x.requires_grad)):
         model(torch.zeros(3, 8)).sum().backward()
     assert seen == [False]
 
@@ -33,7 +33,7 @@ def test_keyword_inputs_are_seen():
             return self.fc(input=x)
 
     model, seen = Keyword(), []
-    with Trace({"fc": model.fc}, lambda name, x: seen.append(x.shape)):
+    with InputHooks({"fc": model.fc}, lambda name, x: seen.append(x.shape)):
         model(torch.zeros(3, 4))
     assert seen == [(3, 4)]
 
@@ -41,7 +41,7 @@ def test_keyword_inputs_are_seen():
 def test_a_users_own_pre_hook_is_respected():
     model, seen = small_network(), []
     handle = model[0].register_forward_pre_hook(lambda module, args: (args[0] + 5.0,))
-    with Trace({"0": model[0]}, lambda name, x: seen.append(x.clone())):
+    with InputHooks({"0": model[0]}, lambda name, x: seen.append(x.clone())):
         model(torch.zeros(3, 8))
     assert torch.equal(seen[0], torch.full((3, 8), 5.0))
     handle.remove()
@@ -52,7 +52,7 @@ def test_a_following_in_place_operation_does_not_reach_what_was_consumed():
         model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 1))
     x = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     sums = {}
-    with Trace({"0": model[0], "2": model[2]}, lambda n, x: sums.update({n: float(x.min())})):
+    with InputHooks({"0": model[0], "2": model[2]}, lambda n, x: sums.update({n: float(x.min())})):
         model(x)
     assert sums["0"] == float(x.min()) < 0.0
     assert sums["2"] == 0.0
@@ -63,7 +63,7 @@ def test_only_its_own_hooks_go():
     model[0].register_forward_pre_hook(lambda module, args: None)
     model[2].register_forward_hook(lambda module, args, output: None)
     before = fingerprint(model)
-    with Trace({"0": model[0], "2": model[2]}, lambda name, x: None):
+    with InputHooks({"0": model[0], "2": model[2]}, lambda name, x: None):
         assert fingerprint(model)["hooks"] != before["hooks"]
     assert fingerprint(model) == before
 
@@ -75,7 +75,7 @@ def test_hooks_go_when_the_receiver_raises(error):
 
     model = small_network()
     before = fingerprint(model)
-    with pytest.raises(error, match="stop"), Trace({"0": model[0]}, receive):
+    with pytest.raises(error, match="stop"), InputHooks({"0": model[0]}, receive):
         model(torch.zeros(3, 8))
     assert fingerprint(model) == before
 
@@ -89,7 +89,7 @@ def test_hooks_go_when_a_later_one_cannot_be_set():
     before = fingerprint(model)
     with (
         pytest.raises(RuntimeError, match="no hooks here"),
-        Trace({"0": model[0], "1": model[1]}, lambda name, x: None),
+        InputHooks({"0": model[0], "1": model[1]}, lambda name, x: None),
     ):
         pass
     assert fingerprint(model) == before
@@ -104,6 +104,6 @@ def test_a_call_without_a_tensor_is_named():
     message = "layer '0' was called without a tensor; leave it out with layers="
     with (
         pytest.raises(LayerError, match=message),
-        Trace({"0": model[0]}, lambda name, x: None),
+        InputHooks({"0": model[0]}, lambda name, x: None),
     ):
         model([[1.0, 2.0]])

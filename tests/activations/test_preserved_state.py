@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 import deepnrc
-from deepnrc.activations.preserved_state import undisturbed
+from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import NonFiniteError
 from helpers import (
     fingerprint,
@@ -214,7 +214,7 @@ def test_a_loader_with_workers():
 
 def test_inside_the_model_evaluates_without_gradients():
     model = restless()
-    with undisturbed(model):
+    with preserved_state(model):
         assert not any(module.training for module in model.modules())
         assert not model(torch.zeros(4, 8)).requires_grad
 
@@ -257,7 +257,7 @@ def test_a_train_method_of_its_own_can_undo_what_it_did():
         model = nn.Sequential(Merging(8, 4), nn.ReLU(), nn.Linear(4, 2)).train()
     model[2].eval()
     weight = model[0].weight.detach().clone()
-    with undisturbed(model):
+    with preserved_state(model):
         assert model[0].merged
     assert not model[0].merged
     assert [module.training for module in model] == [True, True, False]
@@ -266,7 +266,7 @@ def test_a_train_method_of_its_own_can_undo_what_it_did():
 
 def test_fused_attention_is_off_inside_only():
     assert torch.backends.mha.get_fastpath_enabled()
-    with undisturbed(small_network()):
+    with preserved_state(small_network()):
         assert not torch.backends.mha.get_fastpath_enabled()
     assert torch.backends.mha.get_fastpath_enabled()
     with pytest.raises(OSError, match="disk gone"):

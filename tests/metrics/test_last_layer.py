@@ -9,7 +9,7 @@ import torch
 
 from deepnrc.errors import ArgumentError
 from deepnrc.metrics.last_layer import last_layer_record
-from deepnrc.moments.unit_rows import DirectionSums
+from deepnrc.moments.unit_rows import UnitRowSums
 from reference import last_layer as twin
 from reference.generators import features_with_spectrum, orthonormal
 from twins import view_of
@@ -21,7 +21,7 @@ def record(H, Y, W, *, variant="paper2024", predictions=None, **options):
     directions = None
     if variant is not None:
         center = torch.from_numpy(H.mean(0)) if variant == "centred" else None
-        sums = DirectionSums(H.shape[1], center=center, eps=2.0**-52)
+        sums = UnitRowSums(H.shape[1], center=center, eps=2.0**-52)
         sums.add(torch.from_numpy(H))
         directions = sums.result()
     predictions = H @ W.T if predictions is None else predictions

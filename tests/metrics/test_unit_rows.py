@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepnrc.metrics.unit_rows import feature_pca_residual, feature_weight_residual
 from deepnrc.metrics.view import Undefined
-from deepnrc.moments.unit_rows import DirectionSums
+from deepnrc.moments.unit_rows import UnitRowSums
 from reference import last_layer as twin
 from reference.generators import collapsed_problem, orthonormal
 from twins import view_of
@@ -17,7 +17,7 @@ from twins import view_of
 def directions_of(H, *, centred=False):
     H = torch.as_tensor(H, dtype=torch.float64)
     center = H.mean(0) if centred else None
-    sums = DirectionSums(H.shape[1], center=center, eps=2.0**-52 if centred else 0.0)
+    sums = UnitRowSums(H.shape[1], center=center, eps=2.0**-52 if centred else 0.0)
     sums.add(H)
     return sums.result()
 

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnrc.moments import unit_rows as module
-from deepnrc.moments.unit_rows import DirectionSums, direction_bytes
+from deepnrc.moments.unit_rows import UnitRowSums, unit_row_bytes
 from reference.last_layer import unit_rows
 
 
 def summed(*parts, **options):
-    sums = DirectionSums(parts[0].shape[1], **options)
+    sums = UnitRowSums(parts[0].shape[1], **options)
     for part in parts:
         sums.add(part)
     return sums
 
 
 def test_no_rows():
-    result = DirectionSums(3).result()
+    result = UnitRowSums(3).result()
     assert (result.count, result.zero_rows) == (0, 0)
     assert torch.equal(result.second_moment, torch.zeros(3, 3, dtype=torch.float64))
 
@@ -88,4 +88,4 @@ def test_half_precision_rows_are_summed_in_double(rng):
 
 
 def test_memory_is_that_of_the_sum():
-    assert direction_bytes(5) == torch.zeros(5, 5, dtype=torch.float64).nbytes
+    assert unit_row_bytes(5) == torch.zeros(5, 5, dtype=torch.float64).nbytes

@@ -194,7 +194,7 @@ def test_no_layer_with_a_row_a_target(variant):
 
 
 def test_nothing_is_summed_that_was_not_asked_for(monkeypatch):
-    monkeypatch.setattr(first_pass, "DirectionSums", None)
+    monkeypatch.setattr(first_pass, "UnitRowSums", None)
     monkeypatch.setattr(first_pass, "ClassSums", None)
     got = measured(small_network(), [regression_data(40)])
     assert got.last_layer.variant is None

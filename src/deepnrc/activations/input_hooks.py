@@ -8,10 +8,10 @@ from torch.utils.hooks import RemovableHandle
 
 from deepnrc.errors import LayerError
 
-__all__ = ["Trace"]
+__all__ = ["InputHooks"]
 
 
-class Trace:
+class InputHooks:
     """Context manager that hands each input of some modules to a function, at once.
 
     The function runs before the module does, so a later in-place operation cannot change what it
@@ -25,7 +25,7 @@ class Trace:
     Example:
         >>> import torch
         >>> model, seen = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), []
-        >>> with Trace({"1": model[1]}, lambda name, x: seen.append((name, tuple(x.shape)))):
+        >>> with InputHooks({"1": model[1]}, lambda name, x: seen.append((name, tuple(x.shape)))):
         ...     _ = model(torch.zeros(5, 2))
         >>> seen
         [('1', (5, 3))]
@@ -38,7 +38,7 @@ class Trace:
         self._receive = receive
         self._handles: list[RemovableHandle] = []
 
-    def __enter__(self) -> "Trace":
+    def __enter__(self) -> "InputHooks":
         try:
             for name, module in self._modules.items():
                 handle = module.register_forward_pre_hook(self._hook(name), with_kwargs=True)

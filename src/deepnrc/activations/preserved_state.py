@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-__all__ = ["undisturbed"]
+__all__ = ["preserved_state"]
 
 
 @contextlib.contextmanager
-def undisturbed(model: nn.Module, loader: object = None) -> Iterator[None]:
+def preserved_state(model: nn.Module, loader: object = None) -> Iterator[None]:
     """Evaluation mode, no gradients and no compiled graphs inside; afterwards all is as before.
 
     Restored, also after an exception or an interruption: each module's training flag, every

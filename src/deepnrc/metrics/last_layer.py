@@ -16,7 +16,7 @@ from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.metrics.gram import GramFit, gram_fit, gram_residual
 from deepnrc.metrics.unit_rows import feature_pca_residual, feature_weight_residual, fills_width
 from deepnrc.metrics.view import LayerView, Undefined
-from deepnrc.moments.unit_rows import Directions
+from deepnrc.moments.unit_rows import UnitRows
 
 __all__ = ["LastLayer", "last_layer_record"]
 
@@ -118,7 +118,7 @@ class LastLayer:
 def last_layer_record(
     name: str,
     view: LayerView,
-    directions: Directions | None,
+    directions: UnitRows | None,
     *,
     variant: str | None,
     squared_errors: tuple[float, ...] | None,

@@ -5,12 +5,12 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.metrics.view import LayerView, Undefined
-from deepnrc.moments.unit_rows import Directions
+from deepnrc.moments.unit_rows import UnitRows
 
 __all__ = ["feature_pca_residual", "feature_weight_residual", "fills_width"]
 
 
-def feature_pca_residual(view: LayerView, directions: Directions) -> float | Undefined:
+def feature_pca_residual(view: LayerView, directions: UnitRows) -> float | Undefined:
     """NRC1 (2024): mean squared distance of unit rows from the top-t principal components.
 
     1 − Tr(UᵀM̃U), with U of the centred features whatever the view says, and no more components
@@ -31,7 +31,7 @@ def feature_pca_residual(view: LayerView, directions: Directions) -> float | Und
     return _outside(directions, view.covariance_spectrum.top(rank))
 
 
-def feature_weight_residual(view: LayerView, directions: Directions) -> float | Undefined:
+def feature_weight_residual(view: LayerView, directions: UnitRows) -> float | Undefined:
     """NRC2 (2024): mean squared distance of unit rows from W's row space.
 
     From the singular vectors of W up to its numerical rank, never from (WWᵀ)⁻¹, which fails where
@@ -59,7 +59,7 @@ def fills_width(view: LayerView) -> str:
     )
 
 
-def _undirected(view: LayerView, directions: Directions) -> str | None:
+def _undirected(view: LayerView, directions: UnitRows) -> str | None:
     if view.signal_rank >= view.width:
         return fills_width(view)
     if directions.count == 0:
@@ -67,7 +67,7 @@ def _undirected(view: LayerView, directions: Directions) -> str | None:
     return None
 
 
-def _outside(directions: Directions, basis: Float64[Tensor, "d k"]) -> float:
+def _outside(directions: UnitRows, basis: Float64[Tensor, "d k"]) -> float:
     """Trace of M̃ outside a subspace; twice, so that what is left has none of it to rounding."""
     left = directions.second_moment
     left = left - basis @ (basis.T @ left)

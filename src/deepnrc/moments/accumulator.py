@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepnrc.errors import FeatureRangeError, NonFiniteError
 from deepnrc.moments.buffers import Workspaces, chunk_bytes, workspace_bytes
-from deepnrc.moments.deflated_sums import ChunkSums, mirrored
+from deepnrc.moments.deflated_sums import DeflatedSums, mirrored
 from deepnrc.moments.record import CHUNK_ROWS, Moments
 
 __all__ = ["MomentAccumulator", "full_precision", "state_bytes"]
@@ -94,7 +94,7 @@ class MomentAccumulator:
         self._state: Moments | None = None
         self._first: list[tuple[Tensor, Tensor]] = []  # rows until there are enough to start from
         self._basis: Tensor | None = None
-        self._sums: ChunkSums | None = None
+        self._sums: DeflatedSums | None = None
 
     @property
     def rows(self) -> int:
@@ -247,7 +247,7 @@ class MomentAccumulator:
         workspace = self._workspaces.get(
             self._width, basis.shape[1], self._target_dim, dtype=dtype, device=self._device
         )
-        self._sums = ChunkSums(
+        self._sums = DeflatedSums(
             origin, state.target_origin, basis, workspace, expected_residual=expected
         )
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-__all__ = ["ClassMoments", "ClassSums", "class_bytes"]
+__all__ = ["ClassMoments", "ClassSums", "class_bytes", "nearest_means"]
 
 _ROWS = 8192  # converted to float64 at a time
 
@@ -81,3 +81,24 @@ class ClassSums:
         return ClassMoments(
             self._counts.cpu(), (self._origins + offsets).cpu(), within.clamp(min=0).cpu()
         )
+
+
+def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
+    """Number of the class whose mean is nearest to each row, the first of equals.
+
+    Args:
+        features: n × d, on any device.
+        classes: Means of the classes; those that were not seen are never nearest.
+
+    Returns:
+        n class numbers.
+    """
+    seen = classes.seen.to(features.device)
+    means = classes.means.to(features.device)[seen]
+    center = means.mean(0)  # far from the origin, squares would swamp the distances
+    means = means - center
+    found = []
+    for start in range(0, len(features), _ROWS):
+        h = features[start : start + _ROWS].double() - center
+        found.append((2 * h @ means.T - means.square().sum(1)).argmax(1))
+    return seen[torch.cat(found)] if found else seen[:0]

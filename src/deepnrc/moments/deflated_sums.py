@@ -15,13 +15,13 @@ from torch import Tensor
 from deepnrc.moments.buffers import Chunk, Workspace
 from deepnrc.moments.record import CHUNK_ROWS, Moments
 
-__all__ = ["ChunkSums", "mirrored"]
+__all__ = ["DeflatedSums", "mirrored"]
 
 _SURPRISE = 4.0  # residual energy over the expected one that sends a chunk to float64
 _HARMLESS_RESIDUAL = 1e-9  # of all energy: float32 rounding of it is below float64's of the rest
 
 
-class ChunkSums:
+class DeflatedSums:
     """Gathers rows into chunks and sums them.
 
     Args:

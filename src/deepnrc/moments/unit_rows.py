@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-__all__ = ["DirectionSums", "Directions", "direction_bytes"]
+__all__ = ["UnitRowSums", "UnitRows", "unit_row_bytes"]
 
 _ROWS = 8192  # converted to float64 at a time
 _TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
-class Directions:
+class UnitRows:
     """Mean of h̃h̃ᵀ over the rows that have a direction, h̃ = h/‖h‖.
 
     Attributes:
@@ -31,13 +31,13 @@ class Directions:
     second_moment: Float64[Tensor, "d d"]
 
 
-def direction_bytes(feature_dim: int) -> int:
-    """Memory of a `DirectionSums`."""
+def unit_row_bytes(feature_dim: int) -> int:
+    """Memory of a `UnitRowSums`."""
     return 8 * feature_dim**2
 
 
-class DirectionSums:
-    """Adds rows, a batch at a time, and gives their `Directions`; all in float64.
+class UnitRowSums:
+    """Adds rows, a batch at a time, and gives their `UnitRows`; all in float64.
 
     Args:
         feature_dim: d.
@@ -82,6 +82,6 @@ class DirectionSums:
         """Rows added so far, those without a direction included."""
         return self._count + self._zero
 
-    def result(self) -> Directions:
+    def result(self) -> UnitRows:
         """The mean over all rows so far, on the CPU."""
-        return Directions(self._count, self._zero, (self._sum / max(self._count, 1)).cpu())
+        return UnitRows(self._count, self._zero, (self._sum / max(self._count, 1)).cpu())

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from deepnrc.activations.batches import Forward, Unpack, default_forward, default_unpack, to_device
-from deepnrc.activations.input_hooks import Trace
+from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.labels import check_classes
 from deepnrc.activations.layers import LayerSelector, Skipped, WeightLayer, find_layers
-from deepnrc.activations.preserved_state import undisturbed
+from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.activations.rows import Reduce, check_reduce
 from deepnrc.errors import ArgumentError
 from deepnrc.moments.accumulator import state_bytes
@@ -59,7 +59,7 @@ def collect(
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     target_device = _input_device(model, device)
     unpack, forward = unpack or default_unpack, forward or default_forward
-    with undisturbed(model, loader):  # even reading a spectral-normed weight may change it
+    with preserved_state(model, loader):  # even reading a spectral-normed weight may change it
         found, skipped = find_layers(model, layers)
         run = FirstPass(
             found,
@@ -70,7 +70,7 @@ def collect(
             last_layer=last_layer,
         )
         modules = {layer.name: layer.module for layer in found}
-        with Progress(loader, enabled=progress) as bar, Trace(modules, run.receive):
+        with Progress(loader, enabled=progress) as bar, InputHooks(modules, run.receive):
             for batch in loader:
                 inputs, targets = unpack(batch)
                 inputs = to_device(inputs, target_device)
@@ -87,9 +87,9 @@ def collect(
     second = SecondPass(found, collection, reduce=reduce)
     modules = {name: modules[name] for name in second.names}
     with (
-        undisturbed(model, loader),  # anew: random states are again those of the first pass
+        preserved_state(model, loader),  # anew: random states are again those of the first pass
         Progress(loader, enabled=progress, label="measuring again") as bar,
-        Trace(modules, second.receive),
+        InputHooks(modules, second.receive),
     ):
         for batch in loader:
             inputs, targets = unpack(batch)

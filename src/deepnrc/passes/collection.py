@@ -10,7 +10,7 @@ from torch import Tensor
 from deepnrc.activations.layers import Skipped
 from deepnrc.moments.by_class import ClassMoments
 from deepnrc.moments.record import Moments
-from deepnrc.moments.unit_rows import Directions
+from deepnrc.moments.unit_rows import UnitRows
 
 __all__ = ["Collection", "LayerCollection", "SecondLook"]
 
@@ -60,7 +60,7 @@ class LayerCollection:
     rows: int
     calls: int
     classes: ClassMoments | None = None
-    directions: Directions | None = None
+    directions: UnitRows | None = None
     second_look: SecondLook | None = None
 
 

@@ -18,7 +18,7 @@ from deepnrc.moments.accumulator import MomentAccumulator, state_bytes
 from deepnrc.moments.buffers import Workspaces
 from deepnrc.moments.by_class import ClassSums, class_bytes
 from deepnrc.moments.record import Moments
-from deepnrc.moments.unit_rows import DirectionSums, direction_bytes
+from deepnrc.moments.unit_rows import UnitRowSums, unit_row_bytes
 from deepnrc.passes.collection import Collection, LayerCollection
 from deepnrc.passes.model_error import Scores
 
@@ -67,7 +67,7 @@ class FirstPass:
         self._target_moments: Moments | None = None
         self._task, self._classes, self._last_layer = task, classes, last_layer
         self._class_sums: dict[str, ClassSums] = {}
-        self._directions: dict[str, DirectionSums] = {}
+        self._directions: dict[str, UnitRowSums] = {}
         self._scores = Scores(task, self._blame_features)
         self._peeking = False
         self._samples = 0
@@ -152,7 +152,7 @@ class FirstPass:
         if self._classes is not None:
             self._class_sums[name] = ClassSums(width, self._classes, device=rows.device)
         if self._last_layer == "paper2024" and len(self._weights[name]) == self.target_dim:
-            self._directions[name] = DirectionSums(width, device=rows.device)
+            self._directions[name] = UnitRowSums(width, device=rows.device)
 
     def _targets_for(self, name: str, rows: Tensor) -> Tensor:
         targets, count = self._targets, len(self._targets)
@@ -226,7 +226,7 @@ class FirstPass:
         if self._classes is not None:
             size += sum(class_bytes(width, self._classes) for width in widths)
         if self._last_layer is not None:
-            size += sum(direction_bytes(width) for width in widths)  # any may prove to be the last
+            size += sum(unit_row_bytes(width) for width in widths)  # any may prove to be the last
         return size
 
     def _finished(self, name: str) -> LayerCollection:

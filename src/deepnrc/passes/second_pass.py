@@ -13,35 +13,14 @@ from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Reduce, feature_rows
 from deepnrc.errors import DataError
 from deepnrc.metrics.class_view import between_classes
-from deepnrc.moments.by_class import ClassMoments
-from deepnrc.moments.unit_rows import DirectionSums
+from deepnrc.moments.by_class import ClassMoments, nearest_means
+from deepnrc.moments.unit_rows import UnitRowSums
 from deepnrc.passes.collection import Collection, LayerCollection, SecondLook
 from deepnrc.passes.model_error import matching_predictions
 
-__all__ = ["SecondPass", "nearest_means"]
+__all__ = ["SecondPass"]
 
 _ROWS = 8192  # converted to float64 at a time
-
-
-def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
-    """Number of the class whose mean is nearest to each row, the first of equals.
-
-    Args:
-        features: n × d, on any device.
-        classes: Means of the classes; those that were not seen are never nearest.
-
-    Returns:
-        n class numbers.
-    """
-    seen = classes.seen.to(features.device)
-    means = classes.means.to(features.device)[seen]
-    center = means.mean(0)  # far from the origin, squares would swamp the distances
-    means = means - center
-    found = []
-    for start in range(0, len(features), _ROWS):
-        h = features[start : start + _ROWS].double() - center
-        found.append((2 * h @ means.T - means.square().sum(1)).argmax(1))
-    return seen[torch.cat(found)] if found else seen[:0]
 
 
 class SecondPass:
@@ -62,7 +41,7 @@ class SecondPass:
         self._per_position = False
         self._reason = ""
         self._classes = {x.name: _ClassPart(x.classes) for x in first.layers if x.classes}
-        self._unit: DirectionSums | None = None  # made with the first rows, on their device
+        self._unit: UnitRowSums | None = None  # made with the first rows, on their device
         self._centred = first.output_layer if first.last_layer == "centred" else None
         self._rows = dict.fromkeys(self._classes, 0)
         if self._centred is not None:
@@ -177,10 +156,10 @@ def _repeated(values: Tensor, rows: int) -> Tensor:
     return values.repeat_interleave(max(rows // max(len(values), 1), 1))
 
 
-def _about_mean(layer: LayerCollection, device: torch.device) -> DirectionSums:
+def _about_mean(layer: LayerCollection, device: torch.device) -> UnitRowSums:
     assert layer.moments is not None
     assert layer.dtype is not None
-    return DirectionSums(
+    return UnitRowSums(
         layer.moments.feature_dim,
         device=device,
         center=layer.moments.feature_mean,

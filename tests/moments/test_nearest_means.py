@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepnrc.moments.by_class import ClassMoments
-from deepnrc.passes import second_pass as module
-from deepnrc.passes.second_pass import nearest_means
+from deepnrc.moments import by_class as module
+from deepnrc.moments.by_class import ClassMoments, nearest_means
 
 
 def moments(means, counts=None):
@@ -29,10 +28,11 @@ def test_the_first_of_equals():
     assert nearest_means(torch.zeros(1, 2), moments([[1, 0], [-1, 0], [0, 1]])).tolist() == [0]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_nearest_is_by_distance_also_far_from_the_origin(rng, dtype):
-    means = rng.standard_normal((5, 4)) * [[1], [2], [3], [1], [2]] + 1e4
-    rows = torch.as_tensor(rng.standard_normal((200, 4)) * 2 + 1e4, dtype=dtype)
+@pytest.mark.parametrize(("dtype", "scale"), [(torch.float32, 8), (torch.float64, 1)])
+def test_nearest_is_by_distance_also_far_from_the_origin(rng, dtype, scale):
+    """At 1e8 squares are 1e16 and round to whole numbers; float32 itself steps by 8 there."""
+    means = scale * rng.standard_normal((5, 4)) * [[1], [2], [3], [1], [2]] + 1e8
+    rows = torch.as_tensor(2 * scale * rng.standard_normal((200, 4)) + 1e8, dtype=dtype)
     distances = ((rows.double().numpy()[:, None] - means) ** 2).sum(2)
     assert nearest_means(rows, moments(means)).tolist() == distances.argmin(1).tolist()
 
