@@ -1,13 +1,11 @@
-"""Spectra of small symmetric matrices and of weights, and principal angles."""
+"""Spectra of small symmetric matrices and of weights."""
 
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import subspace_angles
 
 from deepnrc.linalg.spectra import (
     numerical_rank,
-    principal_cosines,
     right_spectrum,
     symmetric_spectrum,
 )
@@ -90,17 +88,3 @@ def test_dead_input_columns_do_not_count_for_the_rank(rng):
 )
 def test_numerical_rank_counts_above_the_cut(values, rtol, rank):
     assert numerical_rank(torch.tensor(values, dtype=torch.float64), rtol=rtol) == rank
-
-
-@pytest.mark.parametrize(("a", "b"), [(1, 1), (2, 5), (4, 3)])
-def test_principal_cosines_are_scipys(rng, a, b):
-    A, B = orthonormal(rng, 9, a), orthonormal(rng, 9, b)
-    found = principal_cosines(torch.tensor(A), torch.tensor(B))
-    np.testing.assert_allclose(found, np.sort(np.cos(subspace_angles(A, B)))[::-1], rtol=1e-13)
-
-
-def test_cosines_of_a_subspace_with_itself_do_not_exceed_one(rng):
-    Q = torch.tensor(orthonormal(rng, 30, 12))
-    rotated = Q @ torch.tensor(orthonormal(rng, 12, 12))
-    assert float(torch.linalg.svdvals(Q.T @ rotated).max()) > 1  # rounding, to be cut
-    assert float(principal_cosines(Q, rotated).max()) == 1.0

@@ -1,1 +1,1 @@
-"""Dense linear algebra of small symmetric matrices: spectra, subspaces, principal angles."""
+"""Linear algebra of small matrices: spectra, principal angles, and the rank by energy."""

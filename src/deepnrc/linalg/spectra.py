@@ -12,7 +12,6 @@ from torch import Tensor
 __all__ = [
     "Spectrum",
     "numerical_rank",
-    "principal_cosines",
     "right_spectrum",
     "symmetric_spectrum",
 ]
@@ -102,22 +101,3 @@ def numerical_rank(values: Float64[Tensor, " r"], *, rtol: float) -> int:
     if values.numel() == 0 or not bool(values[0] > 0):
         return 0
     return int((values > rtol * values[0]).sum())
-
-
-def principal_cosines(
-    first: Float64[Tensor, "d a"], second: Float64[Tensor, "d b"]
-) -> Float64[Tensor, " c"]:
-    """Cosines of the principal angles between two subspaces, largest first, in [0, 1].
-
-    Args:
-        first: Orthonormal basis, d × a.
-        second: Orthonormal basis, d × b.
-
-    Returns:
-        min(a, b) cosines; 1 means a shared direction, 0 an orthogonal one.
-
-    References:
-        [BG73] Björck and Golub, Numerical methods for computing angles between linear subspaces.
-    """
-    cosines: Tensor = torch.linalg.svdvals(first.T @ second)
-    return cosines.clamp(max=1.0)

@@ -6,7 +6,7 @@ György and Hutter, On the role of neural collapse in transfer learning, ICLR 20
 
 import torch
 
-from deepnrc.linalg.spectra import principal_cosines
+from deepnrc.linalg.angles import principal_cosines
 from deepnrc.metrics.class_view import ClassView
 from deepnrc.metrics.view import Undefined
 

@@ -8,7 +8,6 @@ from deepnrc.metrics.view import LayerView, Undefined
 
 __all__ = [
     "covariance_stable_rank",
-    "energy_rank",
     "entropy_rank",
     "noise_component",
     "noise_component_floor",
@@ -105,21 +104,6 @@ def entropy_rank(view: LayerView) -> float | Undefined:
         return values
     shares = values / values.sum()
     return float(torch.special.entr(shares).sum().exp())
-
-
-def energy_rank(values: Float64[Tensor, " d"], fraction: float = 0.99) -> int:
-    """Smallest r whose top-r directions hold ``fraction`` of the energy; 0 if there is none.
-
-    Args:
-        values: Eigenvalues, descending.
-        fraction: In (0, 1].
-    """
-    total = float(values.sum())
-    if total <= 0.0:
-        return 0
-    held = torch.cumsum(values, 0) / total
-    # An exact tie must not depend on the last bit of a sum.
-    return int((held < fraction - 1e-12).sum()) + 1
 
 
 def weight_stable_rank(view: LayerView) -> float | Undefined:

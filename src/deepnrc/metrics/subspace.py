@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepnrc.linalg.spectra import principal_cosines
+from deepnrc.linalg.angles import principal_cosines
 from deepnrc.metrics.view import LayerView, Undefined
 
 __all__ = ["feature_weight_alignment", "noise_weight_alignment", "random_alignment"]

@@ -8,13 +8,14 @@ from typing import TypeVar
 import torch
 
 from deepnrc.errors import ArgumentError
+from deepnrc.linalg.energy import energy_rank
 from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, Metric
 from deepnrc.metrics.class_view import ClassView
 from deepnrc.metrics.last_layer import LastLayer, last_layer_record
 from deepnrc.metrics.prediction import linear_fit
 from deepnrc.metrics.proposition import Proposition1, proposition_1
-from deepnrc.metrics.spectrum import energy_rank, noise_component_floor
+from deepnrc.metrics.spectrum import noise_component_floor
 from deepnrc.metrics.subspace import random_alignment
 from deepnrc.metrics.view import LayerView, Undefined
 from deepnrc.passes.collection import Collection, LayerCollection
@@ -118,7 +119,7 @@ def _signal_rank(collection: Collection, asked: int | str | None) -> int:
         t = collection.targets.target_dim
         return t - 1 if collection.task == "classification" else t
     spectrum = symmetric_spectrum(collection.targets.target_covariance).values
-    return max(energy_rank(spectrum), 1)
+    return energy_rank(spectrum.tolist()) or 1
 
 
 def _view(layer: LayerCollection, settings: _Settings, *, signal_rank: int) -> LayerView:
