@@ -1,0 +1,111 @@
+"""The shape of the code base: small files and functions, rooms, names with one meaning."""
+
+import ast
+import importlib
+import pkgutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import deepnrc
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src/deepnrc"
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+# Functions still to be cut. None may be added.
+LONG = {
+    "cli/measure.py: measure",
+    "cli/reproduce.py: reproduce",
+    "cli/sweep.py: sweep",
+    "cli/train.py: train",
+    "data/dataset.py: split_data",
+    "data/sets/gemm_kernel.py: compile_kernel",
+    "data/sets/imitation/training.py: train",
+    "data/sets/torch_dataset.py: from_dataset",
+    "experiments/paper/reproduce.py: reproduce",
+    "passes/collect.py: collect",
+    "results/diagnosis.py: diagnose",
+    "results/evaluate.py: evaluate",
+    "theory/deep_optimize.py: minimize_deep_ufm",
+    "theory/deep_ufm.py: deep_ufm_optimum",
+    "theory/optimize.py: minimize_ufm",
+    "theory/ufm.py: ufm_optimum",
+}
+
+
+def sources():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def functions(tree):
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def length(function):
+    """Lines from ``def`` to the end, without the docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    docstring = function.body[0]
+    return lines - (docstring.end_lineno - docstring.lineno + 1)
+
+
+def test_length_leaves_out_decorators_and_the_docstring():
+    code = '@decorated\ndef f(\n    x,\n):\n    """One.\n\n    Two.\n    """\n    return x\n'
+    assert [length(function) for function in functions(ast.parse(code))] == [4]
+
+
+def test_no_file_is_longer_than_400_lines():
+    lines = {path: len(path.read_text().splitlines()) for path in sources()}
+    assert [f"{path}: {count}" for path, count in lines.items() if count > 400] == []
+
+
+def test_no_function_is_longer_than_50_lines():
+    long = {
+        f"{path.relative_to(PACKAGE)}: {function.name}"
+        for path in sources()
+        for function in functions(ast.parse(path.read_text()))
+        if length(function) > 50
+    }
+    assert long - LONG == set()
+
+
+def test_every_module_is_in_a_room():
+    loose = {path.name for path in PACKAGE.glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py", "_version.py", "errors.py"}
+
+
+def test_the_contract_of_layers_names_every_room():
+    (contract,) = (c for c in CONTRACTS["contracts"] if c["type"] == "layers")
+    named = {name.strip() for line in contract["layers"] for name in line.split("|")}
+    assert named == ROOMS | {"errors", "_version"}
+    assert contract["exhaustive"]  # lint-imports fails on a room that is in no layer
+
+
+def test_every_module_that_a_contract_exempts_exists():
+    for contract in CONTRACTS["contracts"]:
+        for exemption in contract.get("ignore_imports", []):
+            path = exemption.split(" -> ")[0].removesuffix(".**").replace(".", "/")
+            assert (ROOT / f"src/{path}.py").exists() or (ROOT / "src" / path).is_dir(), exemption
+
+
+@pytest.mark.parametrize("name", ["measure", "collect", "diagnose", "load", "evaluate"])
+def test_a_public_function_is_no_module(name):
+    with pytest.raises(ModuleNotFoundError, match=f"No module named 'deepnrc.{name}'"):
+        importlib.import_module(f"deepnrc.{name}")
+
+
+def test_a_name_in_a_package_is_a_module_or_something_else_but_not_both():
+    both = []
+    for found in pkgutil.walk_packages(deepnrc.__path__, "deepnrc."):
+        package, _, name = found.name.rpartition(".")
+        if name == "__main__":
+            continue
+        module = importlib.import_module(found.name)
+        if getattr(importlib.import_module(package), name) is not module:
+            both.append(found.name)
+    assert both == []
