@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deepnrc import diagnose, measure
-from deepnrc.results.tables import Table, number
+from deepnrc.support.text import Table, number
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepnrc.results.tables import Table
+from deepnrc.support.text import Table
 
 if TYPE_CHECKING:
     from torch import Tensor

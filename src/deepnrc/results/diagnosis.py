@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from deepnrc.errors import ArgumentError
 from deepnrc.metrics.proposition import Proposition1
-from deepnrc.results.tables import diagnosis_text, number
+from deepnrc.results.tables import diagnosis_text
+from deepnrc.support.text import number
 
 if TYPE_CHECKING:
     from deepnrc.results.measurement import LayerMeasurement, Measurement

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
+from deepnrc.support.text import Table, counted, number
 
 if TYPE_CHECKING:
     from deepnrc.metrics.last_layer import LastLayer
@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from deepnrc.results.measurement import LayerMeasurement, Measurement
 
 __all__ = [
-    "Table",
     "diagnosis_text",
     "measurement_summary",
     "measurement_table",
     "measurement_text",
-    "number",
 ]
 
 _COLUMNS = (
@@ -53,31 +51,6 @@ _LABELS = {
 _MOST_SHOWN = 6  # values of a list in one line
 
 
-@dataclass(frozen=True)
-class Table:
-    """Headings, rows of cells, and footnotes."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    footnotes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        lines = [self.headings, *self.rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.headings))]
-        text = [_aligned(line, widths) for line in lines]
-        text.insert(1, "─" * len(text[0]))
-        return "\n".join([*text, *self.footnotes])
-
-
-def number(value: float) -> str:
-    """A value at three significant digits; ``–`` for one that is not defined."""
-    if math.isnan(value):
-        return "–"
-    if value != 0 and not 1e-3 <= abs(value) < 1e4:
-        return f"{value:.1e}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
-
-
 def measurement_text(measurement: "Measurement") -> Table:
     """The table of a measurement: one row a layer, undefined values numbered to their reasons."""
     reasons: dict[str, int] = {}
@@ -102,9 +75,9 @@ def measurement_summary(measurement: "Measurement") -> str:
     """What was measured, in one or two lines above the table."""
     m = measurement
     classify = m.task == "classification"
-    targets = f"{m.target_dim} classes" if classify else _counted(m.target_dim, "target dimension")
+    targets = f"{m.target_dim} classes" if classify else counted(m.target_dim, "target dimension")
     text = (
-        f"{m.model}: {_counted(m.samples, 'sample')} in {_counted(m.batches, 'batch', 'batches')}, "
+        f"{m.model}: {counted(m.samples, 'sample')} in {counted(m.batches, 'batch', 'batches')}, "
         f"{targets}, signal rank {m.signal_rank}"
     )
     if classify and m.signal_rank == m.target_dim - 1:
@@ -180,7 +153,7 @@ def _last_layer_line(last: "LastLayer") -> str:
     if last.variant is not None:
         rows = "rows less their mean" if last.variant == "centred" else "rows as they are"
         chance = f"chance {number(last.chance_residual)}; " if last.chance_residual > 0 else ""
-        left_out = f"; {_counted(last.zero_rows, 'row')} without a direction left out"
+        left_out = f"; {counted(last.zero_rows, 'row')} without a direction left out"
         parts.append(
             f"NRC1 {_value(last, 'feature_pca_residual')}, "
             f"NRC2 {_value(last, 'feature_weight_residual')} "
@@ -217,17 +190,5 @@ def _bound_line(check: "BoundCheck") -> str:
     return f"{check.layer}: {left} {relation} {right}, {verdict}"
 
 
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def _mark(satisfied: bool | None) -> str:
     return {True: "yes", False: "no", None: "–"}[satisfied]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *rest = cells
-    return "  ".join(
-        [first.ljust(widths[0])]
-        + [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-    )

@@ -7,7 +7,7 @@ from deepnrc.experiments.paper.published import published, with_published
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.report.panels import Curve, Panel, median
 from deepnrc.results.measurement import LayerMeasurement, Measurement
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = [
     "CONDITIONS",

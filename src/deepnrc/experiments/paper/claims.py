@@ -12,7 +12,7 @@ from typing import Any
 
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns, settled_epoch
 from deepnrc.report.panels import median
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["CLAIMS", "Claim", "Outcome", "Verdict", "judge", "verdict"]
 

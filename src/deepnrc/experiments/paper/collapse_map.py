@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.report.heat_maps import HeatFigure, HeatPanel
 from deepnrc.report.panels import median
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["GROUPS", "TITLE", "collapsed", "make"]
 

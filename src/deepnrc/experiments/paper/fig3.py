@@ -7,7 +7,7 @@ from deepnrc.experiments.paper.by_layer import collapse_sentence, condition_pane
 from deepnrc.experiments.paper.published import with_published
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, median
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["GROUPS", "TITLE", "make", "rank_panel"]
 

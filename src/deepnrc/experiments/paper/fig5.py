@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from deepnrc.experiments.paper.by_layer import some_runs
 from deepnrc.experiments.paper.runs import GroupRuns, median_epoch, settled_epoch
 from deepnrc.report.panels import Curve, Panel, PanelFigure
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["GROUPS", "TITLE", "make"]
 

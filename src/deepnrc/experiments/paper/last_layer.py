@@ -20,7 +20,7 @@ from deepnrc.experiments.paper.last_layer_runs import (
 )
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, median
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = [
     "ITEMS",

@@ -10,7 +10,7 @@ from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.report.panels import Curve, Panel, median
 from deepnrc.results.measurement import Measurement
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 from deepnrc.theory import ufm_optimum
 
 __all__ = [

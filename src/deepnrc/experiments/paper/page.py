@@ -10,7 +10,7 @@ from deepnrc.experiments.paper.items import Product
 from deepnrc.experiments.paper.published import compare
 from deepnrc.experiments.paper.tables import TableFigure, markdown
 from deepnrc.report.panels import PanelFigure
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["reproduction_page"]
 

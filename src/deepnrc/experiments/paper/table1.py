@@ -15,7 +15,7 @@ from deepnrc.models import MLP
 from deepnrc.report.panels import median
 from deepnrc.results.measure import measure
 from deepnrc.results.measurement import Measurement
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["GROUPS", "TITLE", "make", "trained_classifier"]
 

@@ -8,7 +8,7 @@ from deepnrc.experiments.paper.by_layer import collapse_sentence, level_panel
 from deepnrc.experiments.paper.published import Published, published
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.report.panels import Curve, Panel, PanelFigure, band, median
-from deepnrc.results.tables import number
+from deepnrc.support.text import number
 
 __all__ = ["GROUPS", "TITLE", "make"]
 

@@ -1,0 +1,45 @@
+"""Plain text: numbers at three digits, aligned tables that read the same in a file and a pipe."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Table", "counted", "number"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings, rows of cells, and footnotes."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    footnotes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [self.headings, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.headings))]
+        text = [_aligned(line, widths) for line in lines]
+        text.insert(1, "─" * len(text[0]))
+        return "\n".join([*text, *self.footnotes])
+
+
+def number(value: float) -> str:
+    """A value at three significant digits; ``–`` for one that is not defined."""
+    if math.isnan(value):
+        return "–"
+    if value != 0 and not 1e-3 <= abs(value) < 1e4:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number and its noun: ``"1 layer"``, ``"3 batches"``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = cells
+    return "  ".join(
+        [first.ljust(widths[0])]
+        + [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+    )
