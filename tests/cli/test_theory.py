@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from deepnrc.cli.app import app
-from deepnrc.report import theory_figures
 
 SIGMA = "2,.6;.6,1"
 
@@ -215,11 +214,5 @@ def test_penalties():
     assert "optimizer 'AdamW' decays weights apart from the gradient" in result.stderr
 
 
-def test_figures_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(theory_figures, "FIGURES", {"weights": theory_figures.weights_figure})
-    result = run("figures", "--out", tmp_path)
-    assert result.output == f"Written: {tmp_path / 'theory-weights.png'}\n"
-    assert (tmp_path / "theory-weights.png").exists()
-    result = run("figures", "--out", tmp_path / "missing")
-    assert result.exit_code == 1
-    assert "error: cannot write" in result.stderr
+def test_figures_is_no_command_any_more():
+    assert run("figures").exit_code == 2

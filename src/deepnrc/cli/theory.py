@@ -162,20 +162,6 @@ def run(
     print(_as_json(found) if as_json else run_theory_text(found))
 
 
-@app.command()
-@command
-def figures(
-    out: Annotated[Path, typer.Option(help="Folder for the PNG files.")] = Path(),
-) -> None:
-    """Draw the figures of the theory's page: every regime, thresholds, preprocessing."""
-    from deepnrc.report.figures import save_figure  # noqa: PLC0415
-    from deepnrc.report.theory_figures import FIGURES  # noqa: PLC0415
-
-    for name, draw in FIGURES.items():
-        for written in save_figure(draw(), out / f"theory-{name}", kinds=("png",)):
-            print(f"Written: {written}")
-
-
 def _level(c: float | None, lambda_h: float | None, lambda_w: float | None) -> float:
     if (c is None) == (lambda_h is None and lambda_w is None):
         raise ArgumentError("give --c, or --lambda-h and --lambda-w, not both and not neither")

@@ -1,15 +1,23 @@
-"""Figures of the theory's page: every regime of the unconstrained feature model, closed form drawn.
+"""Draws the figures of docs/theory.md: ``python docs/make_theory_figures.py [FOLDER]``.
 
-Dots and crosses are numerical: the solver that knows no closed form, or drawn exact fits.
+Lines are closed forms. Dots are numerical: the solver, which knows no closed form, or exact fits
+drawn at random.
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from deepnrc.report.figures import save_figure
 from deepnrc.theory import (
+    UFMOptimum,
+    UFMSolution,
     deep_ufm_optimum,
     minimize_ufm,
     preprocessing_errors,
@@ -19,25 +27,13 @@ from deepnrc.theory import (
     ufm_optimum,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = [
-    "FIGURES",
-    "deep_figure",
-    "interpolation_figure",
-    "preprocessing_figure",
-    "regimes_figure",
-    "weights_figure",
-]
-
+IMAGES = Path(__file__).parent / "images"
 SIGMA = [[2.0, 0.6], [0.6, 1.0]]
 _PURPLE, _GREEN, _RED, _BLUE, _GREY = "#6a3d9a", "#2e8b57", "#c62828", "#1f78b4", "#8c8c8c"
 _LEVELS = (1e-3, 0.2, 0.96)  # c of the arrows: next to none, full rank, low rank
 
 
-def regimes_figure() -> "Figure":
+def regimes_figure() -> Figure:
     """Gram eigenvalues, error and loss over c, with the thresholds between the regimes."""
     figure, panels = _panels(1, 3, (11.5, 3.9))
     cs = _grid(1e-2, 30.0, 121)
@@ -71,7 +67,7 @@ def regimes_figure() -> "Figure":
     return figure
 
 
-def weights_figure() -> "Figure":
+def weights_figure() -> Figure:
     """The rows of W in their plane, for c in each regime, beside the ellipse of Σ_Y."""
     figure, panels = _panels(1, 4, (12.0, 3.3))
     sigma = torch.tensor(SIGMA, dtype=torch.float64)
@@ -96,10 +92,10 @@ def weights_figure() -> "Figure":
                     xytext=(0, 0),
                     arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 2},
                 )
-                side = 0.1 if name == "2" else -0.1  # beside the tip, away from the other row
+                offset = 0.1 if name == "2" else -0.1  # beside the tip, away from the other row
                 axes.text(
-                    row[0] - side * 0.6,
-                    row[1] + side,
+                    row[0] - offset * 0.6,
+                    row[1] + offset,
                     f"$w_{name}$",
                     color=color,
                     ha="center",
@@ -109,8 +105,8 @@ def weights_figure() -> "Figure":
         ellipse = 0.6 * vectors @ (values.sqrt()[:, None] * circle)
         axes.plot(*ellipse.tolist(), color=_GREY, linewidth=1, linestyle=":")
         angle = float(best.row_angles[0, 1])
-        told = "" if math.isnan(angle) else f", angle {angle:.1f}°"
-        axes.set_title(f"{title}\nc = {c:g}{told}", fontsize=9)
+        shown_angle = "" if math.isnan(angle) else f", angle {angle:.1f}°"
+        axes.set_title(f"{title}\nc = {c:g}{shown_angle}", fontsize=9)
         axes.set(xlim=(-0.95, 1.45), ylim=(-0.75, 1.15), aspect="equal")
         axes.tick_params(labelsize=8)
     figure.supxlabel(
@@ -119,8 +115,8 @@ def weights_figure() -> "Figure":
     return figure
 
 
-def interpolation_figure() -> "Figure":
-    """Without regularization any Gram matrix and angle can come; the limit of small c has one."""
+def interpolation_figure() -> Figure:
+    """Angles of exact fits without regularization, and the one angle of the limit of small c."""
     figure, panels = _panels(1, 2, (9.0, 3.8))
     generator = torch.Generator().manual_seed(0)
     targets = targets_with_covariance(SIGMA)
@@ -152,7 +148,7 @@ def interpolation_figure() -> "Figure":
     return figure
 
 
-def preprocessing_figure() -> "Figure":
+def preprocessing_figure() -> Figure:
     """Training error over c: one network or several, raw, standardized and whitened targets."""
     figure, panels = _panels(1, 3, (12.0, 3.9))
     cs = _grid(1e-3, 6.0, 81)
@@ -174,8 +170,8 @@ def preprocessing_figure() -> "Figure":
     return figure
 
 
-def deep_figure() -> "Figure":
-    """Deep linear model: soft threshold and jumps, and how alignment rises with depth."""
+def deep_figure() -> Figure:
+    """Deep linear model: soft threshold and jumps; alignment with the targets by depth."""
     figure, panels = _panels(1, 2, (9.5, 3.9))
     roots = torch.linspace(0.005, 1.2, 120, dtype=torch.float64)
     colors = (_PURPLE, _BLUE, _RED)
@@ -213,7 +209,7 @@ def deep_figure() -> "Figure":
     return figure
 
 
-FIGURES: Mapping[str, Callable[[], "Figure"]] = {
+FIGURES: Mapping[str, Callable[[], Figure]] = {
     "regimes": regimes_figure,
     "weights": weights_figure,
     "interpolation": interpolation_figure,
@@ -222,9 +218,7 @@ FIGURES: Mapping[str, Callable[[], "Figure"]] = {
 }
 
 
-def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple["Figure", "list[Axes]"]:
-    from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
-
+def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=size, layout="constrained")
     panels: Any = figure.subplots(rows, columns)
     for axes in panels:
@@ -237,10 +231,21 @@ def _grid(low: float, high: float, count: int) -> list[float]:
     return torch.logspace(math.log10(low), math.log10(high), count, dtype=torch.float64).tolist()
 
 
-def _optimum(c: float) -> Any:
+def _optimum(c: float) -> UFMOptimum:
     return ufm_optimum(SIGMA, lambda_h=math.sqrt(c), lambda_w=math.sqrt(c))
 
 
-def _solved(c: float) -> Any:
+def _solved(c: float) -> UFMSolution:
     targets = targets_with_covariance(SIGMA)
     return minimize_ufm(targets, lambda_h=math.sqrt(c), lambda_w=math.sqrt(c))
+
+
+def main(folder: Path = IMAGES) -> None:
+    """Write every figure as ``theory-NAME.png``."""
+    for name, draw in FIGURES.items():
+        for written in save_figure(draw(), folder / f"theory-{name}", kinds=("png",)):
+            print(f"Written: {written}")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))
