@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.timing import seconds
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.epoch.feed import TensorFeed
 from deepnrc.training.epoch.objective import mean_squared_error

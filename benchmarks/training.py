@@ -20,7 +20,7 @@ from deepnrc.data.dataset import split_data
 from deepnrc.data.source import RawData
 from deepnrc.experiments.named import find_experiment
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import TensorFeed
 from deepnrc.training.epoch.objective import mean_squared_error
 from deepnrc.training.epoch.optimizer import make_optimizer

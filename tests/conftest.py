@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 
 # Before NumPy is imported: two thread pools on two cores slow each other down a hundredfold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,6 +41,27 @@ def _global_generators_restored():
     yield
     torch.set_rng_state(kept[0])
     np.random.set_state(kept[1])
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Puts a module on the path as pip would: with a dist-info folder that has entry points."""
+    names = []
+
+    def install(name, source, entry_points):
+        site = tmp_path / "site-packages"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        monkeypatch.syspath_prepend(site)
+        names.append(name)
+        return site
+
+    yield install
+    for name in names:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ epochs = {list(epochs)}
 
 def small_experiment(seed=0, *, model=None, measure=None, data=None, **training):
     """A run of milliseconds on synthetic data, with settings over it."""
-    from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
+    from deepnrc.training.config import ExperimentConfig, TrainingConfig
 
     training = {"epochs": 6, "lr": 0.05, "weight_decay": 1e-3, "batch_size": 16, **training}
     return ExperimentConfig(

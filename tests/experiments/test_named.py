@@ -1,10 +1,16 @@
 """The named experiments are the papers' settings, and each is valid."""
 
-import pytest
+import os
 
+import pytest
+from typer.testing import CliRunner
+
+from deepnrc.cli.app import app
 from deepnrc.data import dataset_names
 from deepnrc.errors import ArgumentError, FileError
-from deepnrc.experiments.named import experiment_names, find_experiment
+from deepnrc.experiments import experiment_names, find_experiment, register
+from deepnrc.experiments.named import _EXPERIMENTS
+from helpers import small_run
 
 TABLE_2 = {  # [RU26, Table 2]: lr, weight decay, epochs, batch, width or network, samples
     "swimmer": (0.1, 5e-3, 1000, 128, 256, 1000),
@@ -74,7 +80,7 @@ def test_a_file(tmp_path):
 def test_unknown_names_get_the_nearest():
     with pytest.raises(ArgumentError, match=r"no experiment 'hoper': did you mean 'hopper'\? The"):
         find_experiment("hoper")
-    with pytest.raises(ArgumentError, match=r"no experiment 'zzz'; There are carla1d, .*\.toml$"):
+    with pytest.raises(ArgumentError, match=r"no experiment 'zzz': There are carla1d, .*\.toml$"):
         find_experiment("zzz")
 
 
@@ -82,5 +88,60 @@ def test_a_wrong_value_names_the_experiment():
     message = r"unknown key 'training.wd'.* \(--set training.wd\)"
     with pytest.raises(ArgumentError, match=message):
         find_experiment("hopper", ["training.wd=1"])
-    with pytest.raises(ArgumentError, match=r"goes with .* \(the experiment 'hopper', line \d+\)"):
+    with pytest.raises(
+        ArgumentError, match=r"needs optimizer .* \(the experiment 'hopper', line \d+\)"
+    ):
         find_experiment("hopper", ["training.optimizer=adam", "training.momentum=0.9"])
+
+
+def deepnrc(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_an_experiment_registered_in_python(tmp_path):
+    register("mine", small_run(2))
+    try:
+        assert "mine" in experiment_names()
+        assert find_experiment("mine", ["training.epochs=3"]).training.epochs == 3
+        assert find_experiment("mine").name == "mine"
+        deepnrc("train", "mine", "--set", "training.epochs=2", "--out", tmp_path / "run")
+        assert deepnrc("measure", tmp_path / "run").startswith("MLP: 48 samples")
+    finally:
+        _EXPERIMENTS.unregister("mine")
+    with pytest.raises(ArgumentError, match="no experiment 'mine'"):
+        find_experiment("mine")
+
+
+def test_an_experiment_offered_by_a_package(tmp_path, installed, monkeypatch):
+    site = installed(
+        "their_experiments",
+        "from pathlib import Path\nTEXT = Path(__file__).with_name('one.toml').read_text()\n"
+        "FILE = Path(__file__).with_name('one.toml')\n",
+        "[deepnrc.experiments]\ntheir-text = their_experiments:TEXT\n"
+        "their-file = their_experiments:FILE\n",
+    )
+    (site / "one.toml").write_text(small_run(1))
+    deepnrc("train", "their-file", "--set", "training.epochs=1", "--out", tmp_path / "run")
+    assert deepnrc("measure", tmp_path / "run").startswith("MLP: 48 samples")
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)  # of the sweep's processes
+    swept = deepnrc(
+        "sweep", "their-text", "--set", "training.epochs=1", "--over", "training.lr=0.01",
+        "--workers", 1, "--out", tmp_path / "sweep",
+    )  # fmt: skip
+    assert "1 runs of their-text" in swept
+    (site / "one.toml").write_text(small_run(1) + "evry = 3\n")
+    message = (
+        r"unknown key 'measure.evry': did you mean .* \(the experiment 'their-file', line 14\)"
+    )
+    with pytest.raises(ArgumentError, match=message):
+        find_experiment("their-file")
+
+
+def test_what_is_no_experiment_or_has_a_taken_name_is_refused(installed):
+    with pytest.raises(ArgumentError, match="experiment 'hopper' already: choose another name"):
+        register("hopper", "")
+    installed("theirs", "NUMBER = 3\n", "[deepnrc.experiments]\nthree = theirs:NUMBER\n")
+    with pytest.raises(ArgumentError, match=r"expected a str \| pathlib\.\S*Path, got int$"):
+        find_experiment("three")

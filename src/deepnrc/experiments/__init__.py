@@ -1,1 +1,5 @@
-"""Whole experiments, one a file: data, network, training, measurement, files."""
+"""Ready-made experiments: the named ones, the demo, the paper, and theory beside a run."""
+
+from deepnrc.experiments.named import experiment_names, find_experiment, register
+
+__all__ = ["experiment_names", "find_experiment", "register"]

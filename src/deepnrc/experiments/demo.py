@@ -13,7 +13,7 @@ from deepnrc.report.figures import layer_figure, save_figure
 from deepnrc.results.diagnosis import Diagnosis, diagnose
 from deepnrc.results.measure import measure
 from deepnrc.results.measurement import Measurement
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.loop import train
 
 __all__ = ["DemoRun", "run_demo"]

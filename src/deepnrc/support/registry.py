@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from deepnrc.errors import ArgumentError
 from deepnrc.support.suggestions import did_you_mean
@@ -24,11 +24,12 @@ class Registry(Generic[T]):
         kind: What an item is, for messages: ``"data set"``.
         group: Of entry points: ``"deepnrc.data_sets"``.
         item_type: What an item must be an instance of.
-        built_in: ``"package.module:object"`` by name.
+        built_in: By name: ``"package.module:object"``, imported when it is asked for, or any
+            other object, which is the item itself.
     """
 
     def __init__(
-        self, kind: str, group: str, item_type: Any, built_in: Mapping[str, str] | None = None
+        self, kind: str, group: str, item_type: Any, built_in: Mapping[str, Any] | None = None
     ) -> None:
         self.kind, self.group = kind, group
         self._type = item_type
@@ -64,9 +65,11 @@ class Registry(Generic[T]):
         if name in self._registered:
             return self._registered[name]
         if name in self._built_in:
-            module, _, attribute = self._built_in[name].partition(":")
-            item: T = getattr(importlib.import_module(module), attribute)
-            return item
+            item = self._built_in[name]
+            if isinstance(item, str):
+                module, _, attribute = item.partition(":")
+                item = getattr(importlib.import_module(module), attribute)
+            return cast(T, item)
         points = self._entry_points()
         if name not in points:
             raise ArgumentError(
@@ -90,12 +93,11 @@ class Registry(Generic[T]):
 
     def _checked(self, name: str, item: Any, origin: str) -> T:
         if not isinstance(item, self._type):
+            wanted = getattr(self._type, "__name__", self._type)
             raise ArgumentError(
-                f"{self.kind} '{name}' of {origin}: expected a {self._type.__name__}, got "
-                f"{type(item).__name__}"
+                f"{self.kind} '{name}' of {origin}: expected a {wanted}, got {type(item).__name__}"
             )
-        checked: T = item
-        return checked
+        return cast(T, item)
 
 
 def _owner(point: EntryPoint) -> str:

@@ -5,7 +5,7 @@ import pytest
 from deepnrc.data.loading import load
 from deepnrc.experiments.paper.groups import Plan, group_names, plan_group
 from deepnrc.experiments.paper.runs import finished_runs
-from deepnrc.training.config.experiment import DataConfig, MLPConfig
+from deepnrc.training.config import DataConfig, MLPConfig
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.sweeps.sweep import Member
 

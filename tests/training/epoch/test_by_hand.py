@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch import state as state_module
 from deepnrc.training.epoch.by_hand import GradientsByHand, can_be_by_hand
 from deepnrc.training.epoch.feed import TensorFeed

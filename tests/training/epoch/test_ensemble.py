@@ -9,7 +9,7 @@ from torch import nn
 import deepnrc
 from deepnrc.errors import ArgumentError
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.ensemble import Ensemble, train_together
 from deepnrc.training.epoch.feed import ImageFeed, TensorFeed
 from deepnrc.training.epoch.loop import train

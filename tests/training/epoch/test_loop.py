@@ -5,7 +5,7 @@ import torch
 
 from deepnrc.errors import DeepNRCError
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.loop import check_loss, train
 
 

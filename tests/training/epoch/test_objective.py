@@ -5,7 +5,7 @@ import torch
 
 from deepnrc.errors import ArgumentError
 from deepnrc.models import MLP, resnet18
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.objective import make_objective, mean_squared_error
 from helpers import seeded
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.optimizer import decay_text, learning_rate, make_optimizer
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import InOrder, TensorFeed
 from deepnrc.training.epoch.objective import make_objective, mean_squared_error
 from deepnrc.training.epoch.optimizer import make_optimizer

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from deepnrc.errors import FileError
 from deepnrc.models import MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import TensorFeed
 from deepnrc.training.epoch.objective import mean_squared_error
 from deepnrc.training.epoch.optimizer import make_optimizer

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import deepnrc
-from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
+from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.runs.distributed import is_launched
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.log import read_log

@@ -12,7 +12,7 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
+from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.runs.run import run_experiment
 config = ExperimentConfig(
     name="faults",

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deepnrc.errors import DeepNRCError, FileError
-from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
+from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.runs.folder import RunFolder, RunLock
 
 HOLDER = """

@@ -9,7 +9,7 @@ import torch
 import deepnrc
 from deepnrc.data.loading import load as load_data_set
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.runs import session as sessions
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.log import read_log
@@ -223,7 +223,7 @@ def test_missing_data_leave_no_folder(tmp_path, monkeypatch):
 
 
 def test_a_network_that_does_not_fit_is_named(tmp_path):
-    message = r"model.kind = 'resnet18' takes images, but the inputs have the shape \(80, 20\)"
+    message = r"model.kind = 'resnet18' takes images, but a sample has the shape \(20,\)"
     values = {**config().model_dump(), "model": {"kind": "resnet18"}}
     with pytest.raises(ArgumentError, match=message):
         run_experiment(ExperimentConfig.model_validate(values), tmp_path)
@@ -352,5 +352,5 @@ def test_images_train_from_disk(tmp_path):
 
 
 def test_a_device_that_is_not_here_is_named(tmp_path):
-    with pytest.raises(ArgumentError, match=r"training.device = 'nonsense' is not to be had here"):
+    with pytest.raises(ArgumentError, match=r"training.device = 'nonsense' is not available here"):
         run_experiment(config(device="nonsense"), tmp_path)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config.file import parse_config, plain_config, toml_text
+from deepnrc.training.config.file import config_text, parse_config
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.sweeps.executors import Job, LocalExecutor, RayExecutor, SlurmExecutor
@@ -24,7 +24,7 @@ DIVERGES = "training.lr=1e30"
 
 def job(folder, name, *settings):
     config = parse_config(SMALL, settings, source="small", name="small")
-    return Job(name, folder / name, toml_text(plain_config(config)))
+    return Job(name, folder / name, config_text(config))
 
 
 def outcomes(executor, jobs, seconds=240):

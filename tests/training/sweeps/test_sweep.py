@@ -8,7 +8,7 @@ import pytest
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import parse_config
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.log import read_log

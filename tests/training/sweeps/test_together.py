@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.log import read_log

@@ -31,7 +31,7 @@ def make(groups: Mapping[str, GroupRuns]) -> HeatFigure:
 def _panel(runs: GroupRuns) -> HeatPanel:
     decays, widths = runs.values("weight_decay"), runs.values("width")
     return HeatPanel(
-        f"{runs.runs[0].member.config.model.depth} weight layers",  # type: ignore[union-attr]
+        f"{runs.runs[0].member.config.model.depth} weight layers",  # type: ignore[attr-defined]
         "synthetic",
         tuple(decays),
         tuple(float(width) for width in widths),

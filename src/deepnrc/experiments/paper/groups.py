@@ -17,7 +17,7 @@ from deepnrc.data.access.download import check_fetched
 from deepnrc.data.registry import find_source
 from deepnrc.errors import ArgumentError
 from deepnrc.experiments.named import find_experiment
-from deepnrc.training.config.experiment import DataConfig, ExperimentConfig
+from deepnrc.training.config import DataConfig, ExperimentConfig
 from deepnrc.training.sweeps.sweep import Member, expand
 
 __all__ = ["Group", "Plan", "Scale", "check_scale", "find_group", "group_names", "plan_group"]

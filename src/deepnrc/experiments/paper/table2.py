@@ -6,7 +6,7 @@ from deepnrc.experiments.named import find_experiment
 from deepnrc.experiments.paper.by_layer import some_runs
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.experiments.paper.tables import TableFigure
-from deepnrc.training.config.experiment import ExperimentConfig, MLPConfig
+from deepnrc.training.config import ExperimentConfig, MLPConfig
 
 __all__ = ["GROUPS", "TITLE", "make"]
 

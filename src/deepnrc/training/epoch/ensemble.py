@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.models.mlp import ACTIVATIONS, MLP
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import Feed, TensorFeed
 from deepnrc.training.epoch.loop import check_loss
 from deepnrc.training.epoch.objective import Objective, make_objective, mean_squared_error

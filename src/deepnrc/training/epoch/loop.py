@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deepnrc.errors import DeepNRCError
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import TensorFeed
 from deepnrc.training.epoch.objective import make_objective
 from deepnrc.training.epoch.optimizer import learning_rate, make_optimizer

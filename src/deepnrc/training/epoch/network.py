@@ -4,10 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from deepnrc.data.source import ImageRows
-from deepnrc.errors import ArgumentError
-from deepnrc.models.mlp import MLP
-from deepnrc.models.resnet import resnet18, resnet34
-from deepnrc.training.config.experiment import MLPConfig, ModelConfig
+from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.models.registry import NETWORKS
+from deepnrc.training.config.model import ModelConfig
 
 __all__ = ["find_device", "make_model"]
 
@@ -24,36 +23,32 @@ def make_model(
         seed: Of the initial weights; the global generator is left alone.
 
     Raises:
-        ArgumentError: The network does not take inputs of this shape.
+        ArgumentError: The network does not take inputs of this shape, or its function fails or
+            returns something else.
     """
-    shape = tuple(inputs.shape)
-    axes = 2 if isinstance(config, MLPConfig) else 4
-    if len(shape) != axes:
-        wanted, instead = ("rows of numbers", "resnet18") if axes == 2 else ("images", "mlp")
+    shape, options = tuple(inputs.shape[1:]), config.model_dump(exclude={"kind"})
+    make = NETWORKS.find(config.kind)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        try:
+            model = make(shape, target_dim, **options)
+        except DeepNRCError:
+            raise
+        except Exception as error:
+            raise ArgumentError(
+                f"model.kind = '{config.kind}': its function fails for samples of shape {shape}, "
+                f"{target_dim} targets and the options {options} ({type(error).__name__}: {error})"
+            ) from error
+    if not isinstance(model, nn.Module):
         raise ArgumentError(
-            f"model.kind = '{config.kind}' takes {wanted}, but the inputs have the shape {shape}: "
-            f"choose model.kind = '{instead}' or another data set"
+            f"model.kind = '{config.kind}': its function must return a torch.nn.Module; got "
+            f"{type(model).__name__}"
         )
-    if isinstance(config, MLPConfig):
-        return MLP(
-            shape[1],
-            target_dim,
-            width=config.width,
-            depth=config.depth,
-            bias=config.bias,
-            activation=config.activation,
-            norm=config.norm,
-            init=config.init,
-            generator=torch.Generator().manual_seed(seed),
-        )
-    make = resnet18 if config.kind == "resnet18" else resnet34
-    with torch.random.fork_rng(devices=[]):  # convolutions are drawn from the global generator
-        torch.manual_seed(seed)
-        return make(target_dim, channels=shape[1], head=config.head)
+    return model
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name; ``"auto"`` is the GPU where there is one, otherwise the CPU.
+    """The device of a name; ``"auto"`` is the GPU if there is one, otherwise the CPU.
 
     Raises:
         ArgumentError: There is no such device here.
@@ -65,7 +60,7 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ArgumentError(
-            f"training.device = '{name}' is not to be had here "
+            f"training.device = '{name}' is not available here "
             f"({str(error).splitlines()[0]}): choose 'cpu' or 'auto'"
         ) from error
     return device

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from deepnrc.errors import ArgumentError
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 
 __all__ = ["Objective", "make_objective", "mean_squared_error"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from deepnrc.training.config.experiment import TrainingConfig
+from deepnrc.training.config import TrainingConfig
 
 __all__ = ["decay_text", "learning_rate", "make_optimizer"]
 

@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from deepnrc.data.dataset import Dataset
 from deepnrc.data.source import ImageRows
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import plain_config
 from deepnrc.training.epoch.feed import Feed, ImageFeed, make_feed
 from deepnrc.training.epoch.network import find_device, make_model

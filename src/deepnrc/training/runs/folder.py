@@ -25,8 +25,9 @@ from typing import Any
 
 from deepnrc.errors import DeepNRCError, FileError
 from deepnrc.storage.atomic import remove_drafts, write_failure, write_whole
-from deepnrc.training.config.experiment import ExperimentConfig
-from deepnrc.training.config.file import differences, plain_config, read_config, toml_text
+from deepnrc.training.config import ExperimentConfig
+from deepnrc.training.config.differences import differences
+from deepnrc.training.config.file import config_text, plain_config, read_config
 
 __all__ = ["RunFolder", "RunLock"]
 
@@ -99,7 +100,7 @@ class RunFolder:
             remove_drafts(folder)
         remove_drafts(self.path)
         if not self.config.is_file():
-            write_whole(self.config, toml_text(plain).encode())
+            write_whole(self.config, config_text(config).encode())
 
     def _refuse_another(self, plain: Mapping[str, Any]) -> None:
         with self.config.open("rb") as file:

@@ -9,7 +9,7 @@ from torch import nn
 from deepnrc.data.dataset import Dataset
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.state import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
 from deepnrc.training.runs.folder import RunFolder, RunLock

@@ -10,8 +10,8 @@ from torch import nn
 from deepnrc.data.dataset import Dataset
 from deepnrc.data.loading import load
 from deepnrc.errors import FileError
-from deepnrc.training.config.experiment import ExperimentConfig, TrainingConfig
-from deepnrc.training.config.file import differences
+from deepnrc.training.config import ExperimentConfig, TrainingConfig
+from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.feed import Feed, InOrder, TensorFeed, make_feed
 from deepnrc.training.epoch.network import make_model
 from deepnrc.training.runs.checkpoint import load_weights

@@ -18,8 +18,8 @@ from deepnrc.errors import FileError
 from deepnrc.monitoring.monitor import Monitor, MonitorRecord
 from deepnrc.results.measurement import Measurement
 from deepnrc.storage.atomic import sync_folder, write_failure, write_whole
-from deepnrc.training.config.experiment import ExperimentConfig
-from deepnrc.training.config.file import differences
+from deepnrc.training.config import ExperimentConfig
+from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.feed import Feed, make_feed
 from deepnrc.training.epoch.loop import check_loss
 from deepnrc.training.epoch.network import find_device, make_model

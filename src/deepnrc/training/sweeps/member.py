@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepnrc.errors import DeepNRCError
-from deepnrc.training.config.experiment import ExperimentConfig
+from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import parse_config
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.sweeps.together import run_together

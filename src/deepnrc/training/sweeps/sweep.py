@@ -15,8 +15,9 @@ from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
 from deepnrc.storage.atomic import write_whole
-from deepnrc.training.config.experiment import ExperimentConfig
-from deepnrc.training.config.file import differences, plain_config, toml_text
+from deepnrc.training.config import ExperimentConfig
+from deepnrc.training.config.differences import differences
+from deepnrc.training.config.file import config_text, plain_config
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.sweeps.executors import Executor, Job
 from deepnrc.training.sweeps.together import groups
@@ -276,8 +277,7 @@ def _short(value: Any) -> str:
 
 def _job(group: Sequence[Member], out: Path) -> Job:
     first, *others = (
-        Job(member.name, out / member.name, toml_text(plain_config(member.config)))
-        for member in group
+        Job(member.name, out / member.name, config_text(member.config)) for member in group
     )
     return replace(first, others=tuple(others))
 
