@@ -1,16 +1,14 @@
-"""Prints the table of what measuring costs; see ``--help``."""
+"""Time measuring against a plain inference pass, and print a table."""
 
 import argparse
-import datetime
 import os
-import pathlib
-import platform
 import sys
 
 import torch
 
 from benchmarks.cases import Case, cases, floor, live_units, mlp_batches
 from benchmarks.dense import dense_twin
+from benchmarks.machine import header
 from benchmarks.memory import peak_mebibytes
 from benchmarks.profile import print_profile
 from benchmarks.timing import Ratio, interleaved, plain
@@ -20,9 +18,8 @@ from deepnrc.passes.collect import collect
 _DENSE_SAMPLES = 2_000
 _COLUMNS = "{:26s} {:>8s} {:>3s} {:>8s} {:>18s} {:>18s} {:>18s} {:>6s} {:>5s} {:>4s}"
 
-
-# glibc hands freed memory back to the system and asks for it again, or not, as chance has it:
-# page faults then cost either side up to 40 %. Here it keeps what it has, for both sides alike.
+# By default glibc returns freed memory to the system at times that vary from run to run; the page
+# faults that follow cost up to 40 %. These settings keep freed memory, for both sides.
 _KEEP = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
 
 
@@ -34,22 +31,24 @@ def main() -> None:
             {**os.environ, **_KEEP},
         )
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute, small N")
-    parser.add_argument("--full", action="store_true", help="N = 200,000 at width 1024 too")
+    parser.add_argument("--quick", action="store_true", help="small N: about a minute")
+    parser.add_argument("--full", action="store_true", help="N = 200,000 at width 1024 as well")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=None)
-    parser.add_argument("--only", default="", help="lines whose names hold this")
-    parser.add_argument("--profile", metavar="CASE", help="where the time of such cases goes")
+    parser.add_argument("--only", default="", help="only the cases whose name contains this")
+    parser.add_argument(
+        "--profile", metavar="CASE", help="print where the time of these cases goes"
+    )
     options = parser.parse_args()
     size = "quick" if options.quick else "full" if options.full else "normal"
     rounds = options.rounds or (2 if options.quick else 3)
-    print(_header(), flush=True)
+    print(header("benchmarks"), flush=True)
     if options.profile:
         torch.set_num_threads(options.threads[0])
         for case in cases(size=size, only=options.profile):
             print_profile(case)
         return
-    print("both sides keep freed memory (glibc's thresholds raised)")
+    print("both sides keep freed memory (glibc's thresholds are raised)")
     print(
         _COLUMNS.format(
             *("case", "N", "thr", "plain s", "measure/plain", "pass/plain", "dense/plain"),
@@ -63,7 +62,7 @@ def main() -> None:
             print(_line(case, threads, rounds), flush=True)
         live = live_units(case.model, next(iter(case.loader))[0])
         alive.append(f"  {case.name:26s} " + " ".join(map(str, live.values())))
-    print("\nlive units entering each linear layer", *alive, sep="\n")
+    print("\nlive units in the input of each linear layer", *alive, sep="\n")
     print("\npeak memory, 8 x 256, batch 1024, fresh processes (MiB)")
     few = 10_240 if options.quick else 51_200
     print(f"  plain   N = {few:7,}: {peak_mebibytes(few, baseline=True):.0f}")
@@ -90,7 +89,7 @@ def _line(case: Case, threads: int, rounds: int) -> str:
 
 
 def _dense(case: Case) -> str:
-    """The dense twin's ratio at an N whose kernels fit; it grows with N squared."""
+    """Ratio of the dense computation at an N whose kernels fit in memory; it grows with N²."""
     batches = mlp_batches(_DENSE_SAMPLES, 1000)
     _, ratios = interleaved(
         lambda: plain(case.model, batches),
@@ -99,16 +98,6 @@ def _dense(case: Case) -> str:
     )
     ratio: Ratio = ratios["dense"]
     return f"{ratio.median:.0f} at N={_DENSE_SAMPLES}"
-
-
-def _header() -> str:
-    processor = platform.processor() or platform.machine()
-    information = pathlib.Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text().splitlines()
-        processor = next((x.split(":")[1].strip() for x in lines if "model name" in x), processor)
-    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
-    return f"{datetime.date.today()}, {processor}, torch {torch.__version__}, {command}"
 
 
 if __name__ == "__main__":

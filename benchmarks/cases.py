@@ -1,4 +1,4 @@
-"""The networks and loaders that are timed, and the floor that counting operations sets."""
+"""The networks and loaders that are timed, and the lower bound from counting operations."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from deepnrc.models import MLP, resnet18
 
 Batch = tuple[Tensor, Tensor]
 
-_DISTINCT = 16  # batches that differ; longer loaders repeat them, so memory stays small
+_DISTINCT = 16  # different batches; longer loaders repeat them, so that memory stays small
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Case:
     """One line of the table.
 
     Attributes:
-        name: As shown, and what ``--profile`` takes.
-        model: In evaluation mode.
-        loader: Of (inputs, targets).
+        name: The name that is shown and that ``--profile`` takes.
+        model: The network, in evaluation mode.
+        loader: Batches of (inputs, targets).
         samples: N.
-        goal: Most that measure/plain should be.
-        dense: Whether the dense twin is timed on this network too.
+        goal: The largest ratio measure/plain to be reached.
+        dense: Whether the dense computation is timed on this network too.
     """
 
     name: str
@@ -43,7 +43,7 @@ def targets_of(teacher: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def mlp_batches(samples: int, batch: int) -> list[Batch]:
-    """N samples in batches; the targets are those of a ReLU teacher of rank 2."""
+    """N samples in batches; a ReLU network of width 2 makes the targets, of rank 2."""
     generator = torch.Generator().manual_seed(0)
     teacher = MLP(20, 4, width=2, depth=3, generator=generator)
     inputs = [torch.randn(batch, 20, generator=generator) for _ in range(_DISTINCT)]
@@ -55,9 +55,9 @@ def mlp_batches(samples: int, batch: int) -> list[Batch]:
 
 @lru_cache
 def mlp(width: int, *, steps: int = 0, batch: int = 128) -> MLP:
-    """The paper's 8-layer network; trained with weight decay, so that units die, with ``steps``.
+    """The paper's 8-layer network, trained for ``steps`` with weight decay, which makes units die.
 
-    Collapse takes lr · decay · steps/(1 − momentum) of at least 5: 1000 steps here.
+    It collapses where lr · decay · steps/(1 − momentum) is at least 5: from 1000 steps on.
     """
     model = MLP(20, 4, width=width, depth=8, generator=torch.Generator().manual_seed(1))
     batches = mlp_batches(16 * batch, batch)
@@ -76,7 +76,7 @@ def mlp(width: int, *, steps: int = 0, batch: int = 128) -> MLP:
 
 
 def live_units(model: nn.Module, inputs: Tensor) -> dict[str, int]:
-    """Units of each linear layer's input that are not 0 for every sample."""
+    """How many units of each linear layer's input are not 0 for every sample."""
     live: dict[str, int] = {}
 
     def hook(name: str) -> Callable[..., None]:
@@ -95,7 +95,7 @@ def live_units(model: nn.Module, inputs: Tensor) -> dict[str, int]:
 
 
 def floor(model: nn.Module, inputs: Tensor) -> float:
-    """(forward + half a Gram matrix a layer)/forward in operations; dead units are left out."""
+    """Operations of (forward + half a Gram matrix per layer)/forward, without dead units."""
     live = live_units(model, inputs)
     forward, gram = [0.0], [0.0]
 
@@ -120,14 +120,14 @@ def floor(model: nn.Module, inputs: Tensor) -> float:
 
 
 def data_loader(samples: int, batch: int) -> DataLoader[Batch]:
-    """What people use; it costs more than the network."""
+    """The usual ``DataLoader``, which costs more than the network."""
     batches = mlp_batches(samples, batch)
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return DataLoader(TensorDataset(x, y), batch_size=batch)  # type: ignore[arg-type]
 
 
 def cases(*, size: str, only: str = "") -> Iterator[Case]:
-    """The lines whose names hold ``only``, one made after the other.
+    """Yield the cases whose name contains ``only``, each made when it is asked for.
 
     Args:
         size: ``"quick"``, ``"normal"`` or ``"full"``.

@@ -1,4 +1,4 @@
-"""The paper's way as a baseline: all features kept, one pass a layer, N × N kernels, an SVD."""
+"""Baseline computed as the paper does: all features kept, N × N kernels, SVDs."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from benchmarks.cases import Batch
 
 
 def dense_twin(model: nn.Module, batches: list[Batch]) -> list[tuple[float, ...]]:
-    """NRC1, NRC2, NRC3 and NRC4 of each linear layer, as a script written by the formulas does."""
+    """NRC1, NRC2, NRC3 and NRC4 of each linear layer, straight from the formulas."""
     rows = []
     for module in [m for m in model.modules() if isinstance(m, nn.Linear)]:
         features, targets = _features(model, module, batches)

@@ -1,13 +1,12 @@
-"""Eight networks trained at once against one after another: ``python -m benchmarks.ensemble``."""
+"""Train networks together and one after another: ``python -m benchmarks.ensemble``."""
 
 import argparse
-import datetime
 import os
-import platform
 import statistics
 
 import torch
 
+from benchmarks.machine import header
 from benchmarks.timing import seconds
 from deepnrc.models import MLP
 from deepnrc.training.config import TrainingConfig
@@ -34,19 +33,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     device = torch.device(options.device)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    print(
-        f"{datetime.date.today()}, torch {torch.__version__}, {device.type} {where}, "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    gpu = f" on {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+    print(header("benchmarks.ensemble") + gpu)
     print(
         f"{options.members} networks of {options.depth} layers, one epoch of {options.samples:,} "
         f"samples, batch {_BATCH}"
     )
     columns = "{:>6} {:>8} {:>14} {:>22} {:>6} {:>5}"
-    print(
-        columns.format("width", "threads", "one by one s", "times as fast at once", "goal", "load")
-    )
+    print(columns.format("width", "threads", "one by one s", "speed-up together", "goal", "load"))
     for width in options.widths:
         for threads in options.threads:
             torch.set_num_threads(threads)
@@ -62,7 +56,7 @@ def main() -> None:
 def _compare(
     options: argparse.Namespace, width: int, device: torch.device
 ) -> tuple[float, list[float]]:
-    """Median seconds one by one, and how many times as fast the ensemble is in each round."""
+    """Median seconds one by one, and the speed-up of the ensemble in each round."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(options.samples, 20, generator=generator).to(device)
     targets = torch.randn(options.samples, 4, generator=generator).to(device)
@@ -77,7 +71,7 @@ def _compare(
     def at_once() -> None:
         ensemble.train_epoch(feed, batch_size=_BATCH, lrs=[0.01] * options.members)
 
-    one_by_one()  # warms up, and is not counted
+    one_by_one()  # a warm-up, not timed
     at_once()
     times = []
     for _ in range(options.rounds):

@@ -1,15 +1,13 @@
-"""Images from disk in shuffled batches: memory, and images a second beside plain ways to get them.
+"""Read images from disk in shuffled batches: memory, and images per second against simpler ways.
 
-Writes HDF5 files of 200 frames of 88 × 200 × 3 with made-up content into a temporary folder, reads
-every image once in shuffled batches of 128, each way in a process of its own, and removes them.
-50,000 images take 2.6 GB of disk while they are contiguous. The files have just been written, so
-they come from the system's file cache where that has room.
+Writes HDF5 files of 200 frames of 88 × 200 × 3 with random content to a temporary folder, reads
+every image once in shuffled batches of 128, each way in a process of its own, and removes the
+files. 50,000 images take 2.6 GB of disk in the contiguous layout. The files have just been written,
+so they are read from the system's file cache if they fit in it.
 """
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,7 @@ import h5py
 import numpy as np
 import torch
 
-from benchmarks.memory import _own_peak
+from benchmarks.machine import header, peak_memory
 from deepnrc.data.access.images import ShardImages
 from deepnrc.data.access.loader import PartLoader
 from deepnrc.data.sets.carla import FRAMES_PER_FILE, HEIGHT, IMAGES, TARGETS, WIDTH, read_carla
@@ -45,7 +43,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--layout", choices=LAYOUTS, nargs="+", default=list(LAYOUTS))
-    parser.add_argument("--folder", type=Path, help="where to write; the system's default else")
+    parser.add_argument("--folder", type=Path, help="where to write (default: the system's)")
     parser.add_argument("--one", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -53,10 +51,7 @@ def main() -> None:
         way, folder = options.one
         print(json.dumps(one(WAYS[way], Path(folder))))
         return
-    print(
-        f"{datetime.date.today()}, {platform.machine()}, torch {torch.__version__}, h5py "
-        f"{h5py.__version__}, one thread, python -m benchmarks.images {' '.join(sys.argv[1:])}"
-    )
+    print(header("benchmarks.images"))
     for layout in options.layout:
         with tempfile.TemporaryDirectory(dir=options.folder) as top:
             folder = Path(top) / "drives"
@@ -68,7 +63,7 @@ def main() -> None:
 
 
 def report(folder: Path, rounds: int) -> None:
-    """A line a way; the ways take turns, so that a busy machine slows all alike."""
+    """Print a line for each way; they take turns, so that other load slows all of them."""
     taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way, runs in taken.items():
@@ -82,7 +77,7 @@ def report(folder: Path, rounds: int) -> None:
 
 
 def write(folder: Path, frames: int, layout: dict[str, Any]) -> None:
-    """Files of 200 frames of coarse noise, which gzip packs to an eleventh."""
+    """Write files of 200 frames of coarse noise, which gzip compresses 11 times."""
     rng = np.random.default_rng(0)
     folder.mkdir()
     for number, first in enumerate(range(0, frames, FRAMES_PER_FILE)):
@@ -95,19 +90,19 @@ def write(folder: Path, frames: int, layout: dict[str, Any]) -> None:
 
 
 def one(way: Callable[[Path], Iterator[int]], folder: Path) -> dict[str, float]:
-    """Images a second and peak MiB of this process, for at most a minute."""
+    """Images per second and peak MiB of this process, measured for at most a minute."""
     counts = way(folder)
-    next(counts)  # what is opened and looked through once
+    next(counts)  # opens and checks the files, which is not timed
     seen, started = 0, time.perf_counter()
     for count in counts:
         seen += count
         if time.perf_counter() - started > 60:
             break
-    return {"rate": seen / (time.perf_counter() - started), "peak": _own_peak()}
+    return {"rate": seen / (time.perf_counter() - started), "peak": peak_memory()}
 
 
 def through_loader(folder: Path) -> Iterator[int]:
-    """As training gets them: float32, the next batch read while the last is used."""
+    """As training reads them: float32, the next batch in the background."""
     data = read_carla(folder)
     yield 0
     for images, _ in PartLoader(data.inputs, data.targets, BATCH, shuffle=True, seed=0):
@@ -115,7 +110,7 @@ def through_loader(folder: Path) -> Iterator[int]:
 
 
 def as_bytes(folder: Path) -> Iterator[int]:
-    """uint8 as stored, to be converted elsewhere."""
+    """As uint8, the way they are stored."""
     images = _images(folder)
     yield 0
     for rows in _shuffled(len(images)):
@@ -123,7 +118,7 @@ def as_bytes(folder: Path) -> Iterator[int]:
 
 
 def plain_decode(folder: Path) -> Iterator[int]:
-    """h5py alone: every file open, one image after the other, in the same order."""
+    """By h5py alone: every file open, one image after another, in the same order."""
     datasets = [h5py.File(path, "r")[IMAGES] for path in sorted(folder.iterdir())]
     yield 0
     for rows in _shuffled(sum(len(dataset) for dataset in datasets)):
@@ -133,7 +128,7 @@ def plain_decode(folder: Path) -> Iterator[int]:
 
 
 def memory_copy(folder: Path) -> Iterator[int]:
-    """As many bytes from one place in memory to another."""
+    """Copy as many bytes within memory."""
     source = np.ones((BATCH, HEIGHT, WIDTH, 3), dtype=np.uint8)
     target = np.empty_like(source)
     yield 0

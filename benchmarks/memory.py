@@ -1,10 +1,8 @@
-"""Peak memory of a measurement at N and at 4N, each in a process of its own.
+"""Peak memory of a measurement in a fresh process.
 
-The batches are made as they are asked for, so the data takes no memory that grows.
+The loader makes each batch when it is asked for, so the data do not add memory that grows with N.
 """
 
-import pathlib
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +10,13 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.cases import Batch, mlp, targets_of
+from benchmarks.machine import peak_memory
 from deepnrc import measure
 from deepnrc.models import MLP
 
 
 class _Made:
-    """A loader that makes its batches as they are asked for."""
+    """A loader that makes each batch when it is asked for."""
 
     def __init__(self, samples: int, batch: int) -> None:
         self._count, self._batch = samples // batch, batch
@@ -34,7 +33,7 @@ class _Made:
 
 
 def peak_mebibytes(samples: int, *, baseline: bool = False) -> float:
-    """Peak resident memory of a fresh process that measures; the plain pass with ``baseline``."""
+    """Peak MiB of a fresh process that measures, or that only infers with ``baseline``."""
     command = [sys.executable, "-m", "benchmarks.memory", str(samples), str(int(baseline))]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -49,16 +48,7 @@ def _main() -> None:
                 model(x)
     else:
         measure(model, loader, progress=False)
-    print(_own_peak())
-
-
-def _own_peak() -> float:
-    # ru_maxrss starts from what the parent process held when it forked; VmHWM does not.
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(float(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(peak_memory())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the time of one measurement goes, for the page that explains a missed goal."""
+"""Where the time of one measurement goes; docs/cost.md uses it to explain missed goals."""
 
 import time
 import unittest.mock
@@ -17,7 +17,7 @@ from deepnrc.results.measure import evaluate
 
 
 def _kind(name: str, shapes: list[Any]) -> str | None:
-    """The part of the work a torch operation belongs to, by its name and operands."""
+    """Part of the work that a torch operation belongs to, by its name and its operands' shapes."""
     if name in ("aten::linalg_qr", "aten::triu"):
         return "basis and folding"
     if name in ("aten::addmm_", "aten::addmm"):
@@ -41,10 +41,10 @@ def _kind(name: str, shapes: list[Any]) -> str | None:
 
 
 def print_profile(case: Case) -> None:
-    """Seconds of each part and their share of the plain pass.
+    """Print the seconds of each part and their share of the plain pass.
 
-    The stages are timed in one run, next to plain passes; the operations come from a profiler in
-    another run, whose clock is a few per cent off.
+    One run times the stages between plain passes. Another, under a profiler that slows it by a few
+    per cent, times the operations.
     """
     spent: dict[str, float] = defaultdict(float)
     receive = InputHooks.__init__

@@ -1,4 +1,4 @@
-"""Times side by side: round robin, and ratios taken within a round, so a busy machine cancels."""
+"""Time functions in turn and take ratios of neighbouring runs, so that other load cancels out."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ from benchmarks.cases import Batch
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median, least and greatest of the ratios of neighbouring runs."""
+    """Median, minimum and maximum of the ratios of neighbouring runs."""
 
     median: float
     low: float
@@ -24,7 +24,7 @@ class Ratio:
 
 
 def plain(model: nn.Module, loader: Iterable[Batch]) -> None:
-    """Inference alone."""
+    """Run inference alone."""
     with torch.no_grad():
         for x, _ in loader:
             model(x)
@@ -39,9 +39,11 @@ def seconds(function: Callable[[], object]) -> float:
 def interleaved(
     base: Callable[[], object], others: Mapping[str, Callable[[], object]], *, rounds: int
 ) -> tuple[float, dict[str, Ratio]]:
-    """Median seconds of ``base``, and each other's ratio to the two runs of it around that one.
+    """Time ``base`` and the other functions in turn, after a first round that is not counted.
 
-    A first round warms up and is not counted.
+    Returns:
+        Median seconds of ``base``, and for each other function the ratio of its times to those of
+        the runs of ``base`` before and after it.
     """
     base_times: list[float] = []
     ratios: dict[str, list[float]] = {name: [] for name in others}

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.training``: one epoch against a plain loop, and what monitoring costs.
+"""Time an epoch against a plain loop, and measuring on the way: ``python -m benchmarks.training``.
 
-The plain loop is what people write: a shuffling ``DataLoader`` over tensors and ``torch.optim.SGD``
-with its defaults. Both see the same data at batch 128 on one thread; runs alternate, and ratios are
-taken between neighbours, so that what else the machine does cancels out.
+The plain loop is the usual one: a shuffling ``DataLoader`` over tensors and ``torch.optim.SGD``
+with its defaults. Both see the same data at batch 128 on one thread. Runs alternate, and ratios are
+taken between neighbouring runs, so that other load on the machine cancels out.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.machine import header
 from benchmarks.timing import interleaved, seconds
 from deepnrc.data.dataset import split_data
 from deepnrc.data.source import RawData
@@ -69,7 +70,7 @@ def our_epoch(width: int) -> Callable[[], object]:
 
 
 def hopper(epochs: int) -> None:
-    """The paper's Hopper run at its sizes; with fewer epochs, as many fewer measured."""
+    """Train Hopper at the paper's sizes; with fewer epochs, proportionally fewer are measured."""
     inputs, targets = rows(5000)
     provenance: dict[str, object] = {"data": "benchmark", "made_from": "a random teacher"}
     names = tuple(f"x{i}" for i in range(INPUTS)), tuple(f"y{i}" for i in range(TARGETS))
@@ -94,10 +95,11 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--hopper-epochs", type=int, default=1000, help="0 leaves it out")
+    parser.add_argument("--hopper-epochs", type=int, default=1000, help="0 skips this part")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"One epoch of {ROWS} rows, batch 128, one thread: how many times the plain loop's speed")
+    print(header("benchmarks.training"))
+    print(f"One epoch of {ROWS} rows, batch 128, one thread: speed-up over the plain loop")
     for width, goal in ((64, 1.7), (256, 1.2)):
         base, ratios = interleaved(
             our_epoch(width), {"plain": plain_epoch(width)}, rounds=options.rounds
