@@ -1,51 +1,22 @@
 """Members trained at once are what they are one by one, and stay ordinary models."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
 
-import deepnrc
 from deepnrc.errors import ArgumentError
-from deepnrc.models import MLP
-from deepnrc.training.config import TrainingConfig
-from deepnrc.training.epoch.ensemble import Ensemble, train_together
+from deepnrc.training.ensemble import train_together
+from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.epoch.feed import ImageFeed, TensorFeed
 from deepnrc.training.epoch.loop import train
 from deepnrc.training.epoch.objective import mean_squared_error
-from deepnrc.training.epoch.optimizer import make_optimizer
-from deepnrc.training.epoch.state import TrainingState, train_epoch
-
-N, D, T = 70, 5, 3  # 70 is no multiple of the batch of 16: the last one is smaller
-# Rounding of float32 (6e-8) in another order of summation, grown over 20 steps of training.
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+from deepnrc.training.epoch.state import train_epoch
+from ensembles import CLOSE, D, N, T, assert_same_weights, config, models, small_rows, state
 
 
 @pytest.fixture
 def rows():
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(N, D, generator=generator), torch.randn(N, T, generator=generator)
-
-
-def config(**changes):
-    settings = {"epochs": 4, "lr": 0.05, "weight_decay": 1e-2, "batch_size": 16, **changes}
-    return TrainingConfig(**settings)
-
-
-def models(count=3, **options):
-    return [
-        MLP(D, T, width=8, depth=3, generator=torch.Generator().manual_seed(seed), **options)
-        for seed in range(count)
-    ]
-
-
-def state(model, made, seed=0):
-    return TrainingState(model, make_optimizer(model, made), torch.Generator().manual_seed(seed))
-
-
-def assert_same_weights(got, expected, close=CLOSE):
-    torch.testing.assert_close(dict(got.state_dict()), dict(expected.state_dict()), **close)
+    return small_rows()
 
 
 def both_ways(rows, configs, seeds, **options):
@@ -168,36 +139,6 @@ def test_a_member_goes_on_alone_where_the_ensemble_stopped(rows):
     assert_same_weights(members[1].model, single.model)
 
 
-def test_members_are_ordinary_models_at_every_epoch(rows):
-    together, measured = models(2, norm="batch"), []
-
-    def on_epoch(epoch, losses):
-        measured.append([deepnrc.measure(model, [rows], progress=False) for model in together])
-        assert len(losses) == 2
-
-    train_together(together, *rows, [config(epochs=2)] * 2, seeds=[0, 1], on_epoch=on_epoch)
-    alone = models(2, norm="batch")[1]
-    train(alone, *rows, config(epochs=2), seed=1)
-    expected = deepnrc.measure(alone, [rows], progress=False)
-    for got, record in zip(measured[1][1], expected, strict=True):
-        assert got.values == pytest.approx(record.values, rel=1e-3, nan_ok=True)
-    assert measured[0][1] != measured[1][1]
-
-
-def test_a_member_that_diverges_is_named_and_touches_no_other(rows):
-    configs = [config(), config(lr=1e6), config()]
-    together, alone = models(), models()
-    results = train_together(together, *rows, configs, seeds=[0, 1, 2])
-    for number in (0, 2):
-        train(alone[number], *rows, configs[number], seed=number)
-    assert results[0].error is results[2].error is None
-    assert re.search(
-        r"after epoch 1: lower the learning rate \(training.lr is 1e\+06\)", str(results[1].error)
-    )
-    assert_same_weights(together[0], alone[0])
-    assert_same_weights(together[2], alone[2])
-
-
 @pytest.mark.parametrize("changes", [{"momentum": 0.0}, {"optimizer": "adam"}], ids=str)
 def test_nothing_is_left_that_training_alone_would_not_leave(rows, changes):
     member, single = (state(models(1)[0], config(**changes)) for _ in range(2))
@@ -243,74 +184,12 @@ def test_any_network_goes_through_vmap(rows):
         assert_same_weights(got, expected)
 
 
-def test_the_global_generator_is_left_alone(rows):
-    before = torch.get_rng_state()
-    train_together(models(2), *rows, [config(epochs=1)] * 2, seeds=[0, 1])
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_members_of_other_shapes_are_refused():
-    other = MLP(D, T, width=9, depth=3)
-    with pytest.raises(ArgumentError, match=r"member 1 differs from member 0 in its layers \(.*9"):
-        Ensemble([state(models(1)[0], config()), state(other, config())])
-
-
-@pytest.mark.parametrize(
-    ("options", "changes", "message"),
-    [
-        (
-            {"activation": "tanh"},
-            {},
-            "its network \\(MLP with tanh and norm none instead of MLP wi",
-        ),
-        (
-            {},
-            {"momentum": 0.5},
-            "its optimizer \\(SGD\\(momentum=0.5, nesterov=False\\) instead of",
-        ),
-        ({}, {"optimizer": "adam"}, "its optimizer \\(Adam"),
-    ],
-)
-def test_members_that_differ_otherwise_are_refused(options, changes, message):
-    members = [
-        state(models(1)[0], config()),
-        state(models(1, **options)[0], config(**changes)),
-    ]
-    with pytest.raises(ArgumentError, match=message):
-        Ensemble(members)
-
-
-def test_members_of_other_epochs_are_refused():
-    members = [state(model, config()) for model in models()]
-    members[2].epoch = 4
-    with pytest.raises(ArgumentError, match="member 2 differs from member 0 in its epoch"):
-        Ensemble(members)
-
-
-def test_no_members_are_refused():
-    with pytest.raises(ArgumentError, match="states: expected at least one member, got none"):
-        Ensemble([])
-    with pytest.raises(ArgumentError, match="configs: expected at least one member, got none"):
-        train_together([], torch.zeros(2, D), torch.zeros(2, T), [], seeds=[])
-
-
-def test_configurations_that_cannot_go_together_are_named(rows):
-    with pytest.raises(
-        ArgumentError, match="member 1 has epochs = 9, member 0 has 4: members that"
-    ):
-        train_together(models(2), *rows, [config(), config(epochs=9)], seeds=[0, 1])
-    with pytest.raises(ArgumentError, match=r"set training\.compile=false"):
-        train_together(models(1), *rows, [config(compile=True)], seeds=[0])
-    with pytest.raises(ArgumentError, match="expected as many of each, got 2, 1 and 2"):
-        train_together(models(2), *rows, [config()], seeds=[0, 1])
-
-
 def test_images_on_disk_and_a_wrong_number_of_rates_are_refused(rows):
     ensemble = Ensemble([state(models(1)[0], config())])
     images = ImageFeed(rows[0], rows[1], torch.device("cpu"))
     with pytest.raises(ArgumentError, match="not images from disk: train the members one by one"):
         ensemble.train_epoch(images, batch_size=4, lrs=[0.1])
-    with pytest.raises(ArgumentError, match="lrs: expected 1 rates, one a member, got 2"):
+    with pytest.raises(ArgumentError, match="lrs: expected 1 rates, one per member, got 2"):
         ensemble.train_epoch(TensorFeed(*rows), batch_size=4, lrs=[0.1, 0.1])
 
 

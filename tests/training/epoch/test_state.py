@@ -8,7 +8,8 @@ from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.feed import InOrder, TensorFeed
 from deepnrc.training.epoch.objective import make_objective, mean_squared_error
 from deepnrc.training.epoch.optimizer import make_optimizer
-from deepnrc.training.epoch.state import TrainingState, squared_error, train_epoch
+from deepnrc.training.epoch.result import squared_error
+from deepnrc.training.epoch.state import TrainingState, train_epoch
 
 
 def data(n=50):

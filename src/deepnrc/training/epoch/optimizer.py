@@ -7,7 +7,7 @@ from torch import nn
 
 from deepnrc.training.config import TrainingConfig
 
-__all__ = ["decay_text", "learning_rate", "make_optimizer"]
+__all__ = ["decay_text", "learning_rate", "make_optimizer", "set_rate"]
 
 _MILESTONES = (1 / 3, 2 / 3)  # [RU26, appendix A]
 
@@ -47,6 +47,12 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
         if epoch > max(1, round(share * config.epochs)):
             lr *= 0.1 if config.gamma is None else config.gamma
     return lr
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every group of parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
 def decay_text(model: nn.Module, config: TrainingConfig) -> str:

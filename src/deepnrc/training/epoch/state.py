@@ -1,6 +1,6 @@
-"""One epoch of training as a function of everything that moves: the training state."""
+"""One epoch of training as a function of everything that changes: the training state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from deepnrc.training.epoch.by_hand import GradientsByHand, can_be_by_hand
 from deepnrc.training.epoch.feed import Feed
 from deepnrc.training.epoch.objective import Objective, mean_squared_error
+from deepnrc.training.epoch.optimizer import set_rate
+from deepnrc.training.epoch.result import EpochResult, EpochTotals
 
-__all__ = ["EpochResult", "TrainingState", "squared_error", "train_epoch"]
-
-_NORMS = 8  # batches an epoch whose gradient norm is taken; each would cost up to a tenth
+__all__ = ["TrainingState", "train_epoch"]
 
 
 @dataclass
@@ -32,30 +32,6 @@ class TrainingState:
     epoch: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class EpochResult:
-    """What an epoch showed.
-
-    Attributes:
-        objective: Mean over the samples of the loss that was minimised, penalties included.
-        squared_error: Sum over the samples of the squared error of each target, t numbers, of the
-            predictions that the steps were made from, so while the weights moved.
-        samples: N.
-        gradient_norm: Root of the mean squared norm of the gradient of the loss, before any
-            clipping, over at most eight batches spread over the epoch.
-    """
-
-    objective: float
-    squared_error: Tensor
-    samples: int
-    gradient_norm: float
-
-    @property
-    def loss(self) -> float:
-        """Mean squared error over all N·t entries."""
-        return float(self.squared_error.mean()) / self.samples
-
-
 def train_epoch(
     state: TrainingState,
     feed: Feed,
@@ -67,66 +43,35 @@ def train_epoch(
 ) -> EpochResult:
     """One pass over the data in an order drawn from the state's generator; changes the state.
 
-    The gradients of a plain `MLP` are written out (`deepnrc.training.epoch.by_hand`), others
+    The gradients of a plain `MLP` are written out (`deepnrc.training.epoch.by_hand`), others are
     autograd's.
 
     Args:
-        state: Model and optimiser, on the feed's device.
+        state: Model and optimizer, on the feed's device.
         feed: The training data.
-        objective: What is minimised.
-        batch_size: Samples a step.
+        objective: What is minimized.
+        batch_size: Samples per step.
         lr: Learning rate of this epoch.
         clip_norm: Gradients of a larger norm are scaled down to this one.
     """
     model, optimizer = state.model, state.optimizer
     model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    set_rate(optimizer, lr)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     order = torch.randperm(len(feed), generator=state.generator)
-    losses, norms, sizes = [], [], []
-    errors = torch.zeros(feed.targets.shape[1], dtype=torch.float64)
-    stride = max(1, len(order) // batch_size // _NORMS)
-    pending: list[tuple[Tensor, Tensor]] = []
+    totals = EpochTotals(len(feed), batch_size)
     backward = _gradients(model, objective, feed.targets)
-    for number, (inputs, targets) in enumerate(feed.batches(order, batch_size)):
+    for inputs, targets in feed.batches(order, batch_size):
         loss, predictions = backward(inputs, targets)
+        norm = None
         if clip_norm is not None:
-            norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
-        elif number % stride == 0:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            norms.append(nn.utils.get_total_norm(gradients))
+            norm = nn.utils.clip_grad_norm_(parameters, clip_norm)
+        elif totals.wants_norm:
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         optimizer.step()
-        losses.append(loss)
-        sizes.append(len(targets))
-        # Summed up many at a time: in every step it would cost as much as a layer.
-        pending.append((predictions, targets))
-        if len(pending) == 64:
-            errors += _squared_error(pending)
-            pending.clear()
-    if pending:
-        errors += _squared_error(pending)
+        totals.add(loss, norm, predictions, targets)
     state.epoch += 1
-    weights = torch.tensor(sizes, dtype=torch.float64)
-    objective_mean = (torch.stack(losses).double().cpu() * weights).sum() / weights.sum()
-    norm = torch.stack(norms).double().square().mean().sqrt()
-    return EpochResult(float(objective_mean), errors, len(feed), float(norm))
-
-
-def squared_error(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, int]:
-    """The squared error of each target, summed over the samples, and their number.
-
-    In evaluation mode, without gradients; the model's mode is put back.
-    """
-    training = model.training
-    model.eval()
-    rows, total = 0, torch.zeros((), dtype=torch.float64)
-    with torch.no_grad():
-        for inputs, targets in batches:
-            total = total + _squared_error([(model(inputs), targets)])
-            rows += len(targets)
-    model.train(training)
-    return total, rows
+    return totals.results()[0]
 
 
 def _gradients(
@@ -145,8 +90,3 @@ def _gradients(
         return loss.detach(), predictions.detach()
 
     return backward
-
-
-def _squared_error(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
-    predictions, targets = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-    return (predictions.double() - targets.double()).square().sum(0).cpu()

@@ -30,7 +30,8 @@ from deepnrc.training.epoch.feed import Feed, ImageFeed, make_feed
 from deepnrc.training.epoch.network import find_device, make_model
 from deepnrc.training.epoch.objective import Objective, make_objective
 from deepnrc.training.epoch.optimizer import learning_rate, make_optimizer
-from deepnrc.training.epoch.state import EpochResult, TrainingState, train_epoch
+from deepnrc.training.epoch.result import EpochResult
+from deepnrc.training.epoch.state import TrainingState, train_epoch
 from deepnrc.training.runs.checkpoint import load_state
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.run import RunEvents, RunResult, run_experiment

@@ -10,7 +10,7 @@ from deepnrc.data.dataset import Dataset
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.epoch.state import EpochResult
+from deepnrc.training.epoch.result import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.saved_run import load_data

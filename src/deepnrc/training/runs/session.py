@@ -25,7 +25,8 @@ from deepnrc.training.epoch.loop import check_loss
 from deepnrc.training.epoch.network import find_device, make_model
 from deepnrc.training.epoch.objective import make_objective
 from deepnrc.training.epoch.optimizer import decay_text, learning_rate, make_optimizer
-from deepnrc.training.epoch.state import EpochResult, TrainingState, squared_error
+from deepnrc.training.epoch.result import EpochResult, squared_error
+from deepnrc.training.epoch.state import TrainingState
 from deepnrc.training.runs.checkpoint import load_state, save_state, save_weights
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.runs.folder import RunFolder

@@ -8,7 +8,8 @@ from pathlib import Path
 from deepnrc.data.dataset import Dataset
 from deepnrc.errors import ArgumentError
 from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.epoch.ensemble import OWN_KEYS, Ensemble
+from deepnrc.training.epoch.ensemble import Ensemble
+from deepnrc.training.epoch.members import OWN_KEYS
 from deepnrc.training.runs.folder import RunFolder, RunLock
 from deepnrc.training.runs.saved_run import load_data
 from deepnrc.training.runs.session import Parts, RunEvents, Session
