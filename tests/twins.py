@@ -116,3 +116,33 @@ def assert_agree(found, expected, *, rtol):
     errors = relative_errors(found, expected)
     wrong = {n: (found[n], expected[n], e) for n, e in errors.items() if not e <= rtol}
     assert not wrong, f"beyond {rtol:g} (found, twin, relative error): {wrong}"
+
+
+def collapsed(rng, N, d, noise, *, mean=0.0, t=3, relu=False):
+    """Float32 features whose NRC1 is about `noise`, and targets that lie in their signal."""
+    signal = rng.standard_normal((N, t)) * [2, 1, 0.5][:t]
+    H = signal @ np.linalg.qr(rng.standard_normal((d, t)))[0].T
+    H = H + np.sqrt(noise * 5.25 / d) * rng.standard_normal((N, d)) + mean
+    H = np.maximum(H, 0) if relu else H
+    return H.astype(np.float32), signal + 0.1 * rng.standard_normal((N, t))
+
+
+def assert_same_moments(found, expected, *, rtol):
+    """Moments agree; off-diagonals relative to the two spreads."""
+    assert found.count == expected.count
+    s = torch.cat([m.diagonal() for m in (expected.feature_covariance, expected.target_covariance)])
+    s = s.sqrt()
+    both = [
+        torch.cat(
+            [
+                torch.cat([m.feature_covariance, m.cross_covariance], 1),
+                torch.cat([m.cross_covariance.T, m.target_covariance], 1),
+            ]
+        )
+        for m in (found, expected)
+    ]
+    scale = torch.outer(s, s)
+    assert bool(((both[0] - both[1]).abs() <= rtol * scale).all())
+    shift = (found.feature_mean - expected.feature_mean).abs()
+    size = expected.feature_mean.abs() + s[: len(shift)]
+    assert bool((shift <= rtol * size).all())

@@ -1,14 +1,11 @@
 """Streaming rows into `Moments`: nearly float64's accuracy at little more than float32's price.
 
-The first rows are summed in float64. They show how to go on: narrow layers and float64 features
-in float64, wide float32 features by deflation (see `deepnrc.moments.deflated_sums`), also
-where they are far from collapsed: without it, NRC4 would be off by a few 1e-6. Units that were
-zero in every row so far (dead ReLUs) are left out of the products, which is exact and makes
-collapsed layers cheap; they are watched and come back when they wake.
+The first rows are summed in float64 and decide how the others are: narrow layers and float64
+features in float64; wide float32 features by deflation (`deepnrc.moments.deflated_sums`), even
+where they are far from collapsed, as plain float32 sums would put NRC4 wrong by a few 1e-6.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -16,33 +13,28 @@ from torch import Tensor
 
 from deepnrc.errors import FeatureRangeError, NonFiniteError
 from deepnrc.moments.buffers import Workspaces, chunk_bytes, workspace_bytes
+from deepnrc.moments.dead_units import DeadUnits
 from deepnrc.moments.deflated_sums import DeflatedSums, mirrored
+from deepnrc.moments.deflation import deflated_directions, leading_subspace
+from deepnrc.moments.precision import full_precision
 from deepnrc.moments.record import CHUNK_ROWS, Moments
 
-__all__ = ["MomentAccumulator", "full_precision", "state_bytes"]
+__all__ = ["MomentAccumulator", "state_bytes"]
 
-_BASIS_UNIT = 16  # basis sizes are multiples of this; smaller ones run slower
 _BASIS_STEPS = 4  # of subspace iteration for the first basis,
-_REFRESH_STEPS = 2  # and to turn it to what was seen since
-_REFRESH_FACTOR = 4  # after 1, 4, 16 … chunks
-_DOUBLE_WIDTH = 128  # layers this narrow are summed in float64: deflation would not pay
-_LEAST_DEAD = 0.1  # share of dead units from which leaving them out pays
+_REFRESH_STEPS = 2  # and to turn it towards the rows seen since
+_REFRESH_FACTOR = 4  # after 4, 16, 64 … chunks
 _SINGLE_RANGE = (1e-9, 1e9)  # root-mean-square features whose squares float32 holds
 
 
-def basis_size(target_dim: int) -> int:
-    """Deflated directions: the signal's and two more, rounded up to a fast size."""
-    return _BASIS_UNIT * -(-(target_dim + 2) // _BASIS_UNIT)
-
-
 def state_bytes(feature_dims: Iterable[int], target_dim: int) -> int:
-    """Bound of the memory that accumulators of these widths hold, whatever the samples.
+    """Bound of the memory that accumulators of these widths hold, for any number of samples.
 
-    Those of equal width share a workspace.
+    Accumulators of equal width share a workspace.
     """
-    dims = list(feature_dims)
-    shared = sum(workspace_bytes(d, _most_deflated(d, target_dim), target_dim) for d in set(dims))
-    return shared + sum(_own_bytes(d, _most_deflated(d, target_dim), target_dim) for d in dims)
+    layers = [(d, deflated_directions(d, target_dim)) for d in feature_dims]
+    shared = sum(workspace_bytes(d, k, target_dim) for d, k in set(layers))
+    return shared + sum(_own_bytes(d, k, target_dim) for d, k in layers)
 
 
 def _own_bytes(width: int, k: int, target_dim: int) -> int:
@@ -51,24 +43,18 @@ def _own_bytes(width: int, k: int, target_dim: int) -> int:
     return scatters + chunk_bytes(width, k, target_dim)
 
 
-def _most_deflated(width: int, target_dim: int) -> int:
-    """Directions that are deflated in a layer of this width; 0 where that would not pay."""
-    k = basis_size(target_dim)
-    return k if width > max(_DOUBLE_WIDTH, 4 * k) else 0
-
-
 class MomentAccumulator:
     """Adds feature rows and their targets, a few at a time, and gives their `Moments`.
 
-    The result does not depend on how the rows were cut into batches beyond rounding: about 1e-15
-    relative for float64 features or ``precision="double"``, about 1e-8 otherwise, with the noise
-    component right to four digits down to 1e-9.
+    How the rows are cut into batches changes the result by rounding only: by about 1e-15
+    relative for float64 features or ``precision="double"``; by about 1e-8 otherwise, with the
+    noise component right to four digits down to 1e-9.
 
     Args:
         feature_dim: d.
         target_dim: t.
         dtype: Of the features.
-        device: Of the features; sums are held there.
+        device: Of the features; the sums are held there.
         precision: ``"mixed"`` or ``"double"``.
         workspaces: Shared with the pass's other accumulators; None makes its own.
     """
@@ -87,71 +73,62 @@ class MomentAccumulator:
         self._width, self._target_dim = feature_dim, target_dim
         self._device = torch.device(device)
         self._may_be_single = precision == "mixed" and dtype != torch.float64
-        self._columns = torch.arange(feature_dim, device=self._device)
-        self._dead = self._columns[:0]
-        self._absorbed = self._chunks = 0
+        self._units = DeadUnits(feature_dim, self._device)
+        self._summed = self._chunks = 0  # rows and chunks
         self._next_refresh = _REFRESH_FACTOR
-        self._state: Moments | None = None
         self._first: list[tuple[Tensor, Tensor]] = []  # rows until there are enough to start from
+        self._merged: Moments | None = None  # of the live columns, without what is in the sums
         self._basis: Tensor | None = None
         self._sums: DeflatedSums | None = None
 
     @property
     def rows(self) -> int:
         """Rows added so far."""
-        return self._absorbed + self._fill
+        return self._summed + self._waiting
 
     @property
-    def _fill(self) -> int:
+    def _waiting(self) -> int:
+        """Rows that were added but not summed yet."""
         return self._sums.fill if self._sums else sum(len(rows) for rows, _ in self._first)
 
     def add(self, features: Tensor, targets: Tensor) -> None:
-        """Take in rows; nothing of the arguments is kept.
+        """Add rows; the arguments are neither kept nor changed.
 
         Args:
             features: n × d, of any real dtype, on the accumulator's device.
             targets: n × t, float64.
 
         Raises:
-            NonFiniteError: NaN or infinity; ``error.row`` is the first such row's number.
-            FeatureRangeError: Features so large that their squares overflow float64.
+            NonFiniteError: The features hold NaN or infinity; ``error.row`` is the number of the
+                first such row.
+            FeatureRangeError: The features are so large that their squares overflow float64.
         """
         start = 0
         while start < len(features):
-            room = CHUNK_ROWS - self._fill
+            room = CHUNK_ROWS - self._waiting
             rows, y = features[start : start + room], targets[start : start + room]
             start += room
-            if self._dead.numel():
-                rows = self._live(rows)
+            if self._units.dead.numel():
+                rows = self._live_columns(rows)
             if self._sums is None:
                 self._first.append((rows.clone(), y.clone()))
             else:
                 self._sums.put(rows, y)
-            if self._fill == CHUNK_ROWS:
-                self._absorb()
+            if self._waiting == CHUNK_ROWS:
+                self._sum_waiting()
 
     def result(self) -> Moments:
         """The moments of all rows so far, on the CPU."""
-        self._absorb()
-        self._fold()
-        state = self._state
-        if state is None:
+        self._sum_waiting()
+        self._merge_sums()
+        if self._merged is None:
             return Moments.empty(self._width, self._target_dim)
-        live, width = self._columns, self._width
-        scatter = _spread(_spread(state.feature_scatter, live, width).T.contiguous(), live, width)
-        full = replace(
-            state,
-            feature_origin=_spread(state.feature_origin, live, width),
-            feature_offset=_spread(state.feature_offset, live, width),
-            feature_scatter=scatter,
-            cross_scatter=_spread(state.cross_scatter, live, width),
-            single_scatter=_spread(state.single_scatter, live, width),
-        )
-        return Moments.from_state_dict({k: v.cpu() for k, v in full.state_dict().items()})
+        state = self._units.restore(self._merged).state_dict()
+        return Moments.from_state_dict({name: value.cpu() for name, value in state.items()})
 
-    def _absorb(self) -> None:
-        """Sum the gathered rows; now and then turn the basis to what was seen."""
-        n = self._fill
+    def _sum_waiting(self) -> None:
+        """Sum the waiting rows; now and then turn the basis towards the rows seen since."""
+        n = self._waiting
         if not n:
             return
         with full_precision(self._device):
@@ -159,87 +136,59 @@ class MomentAccumulator:
                 self._start()
             elif not self._sums.add_chunk():
                 self._raise_not_finite(self._sums.chunk())
-            self._absorbed += n
+            self._summed += n
             self._chunks += 1
             if self._chunks == self._next_refresh:
                 self._next_refresh *= _REFRESH_FACTOR
-                self._fold()
-                self._renew(_REFRESH_STEPS)
+                self._merge_sums()
+                self._prepare_sums(_REFRESH_STEPS)
 
     def _start(self) -> None:
         rows, targets = (torch.cat(parts) for parts in zip(*self._first, strict=True))
         moments = Moments.from_batch(rows, targets)
-        self._state = replace(moments, feature_scatter=mirrored(moments.feature_scatter))
-        if not bool(torch.isfinite(self._state.feature_scatter.diagonal()).all()):
+        moments = replace(moments, feature_scatter=mirrored(moments.feature_scatter))
+        if not bool(torch.isfinite(moments.feature_scatter.diagonal()).all()):
             self._raise_not_finite(rows)
         self._first.clear()
-        self._set_dead_aside()
-        self._renew(_BASIS_STEPS)
+        self._merged = self._units.set_aside(moments)
+        self._prepare_sums(_BASIS_STEPS)
 
-    def _fold(self) -> None:
+    def _merge_sums(self) -> None:
         if self._sums and self._sums.count:
             moments = self._sums.take()
-            self._state = moments if self._state is None else self._state.merge(moments)
+            self._merged = moments if self._merged is None else self._merged.merge(moments)
 
-    def _set_dead_aside(self) -> None:
-        state = self._state
-        assert state is not None
-        dead = (state.feature_scatter.diagonal() == 0) & (state.feature_mean == 0)
-        if float(dead.double().mean()) < _LEAST_DEAD:
-            return
-        self._dead = torch.nonzero(dead).flatten()
-        live = self._columns = torch.nonzero(~dead).flatten()
-        self._state = replace(
-            state,
-            feature_origin=state.feature_origin[live],
-            feature_offset=state.feature_offset[live],
-            feature_scatter=state.feature_scatter[live][:, live],
-            cross_scatter=state.cross_scatter[live],
-            single_scatter=state.single_scatter[live],
-        )
-
-    def _live(self, features: Tensor) -> Tensor:
+    def _live_columns(self, rows: Tensor) -> Tensor:
         """The live columns; units woken by these rows become live first."""
-        asleep = features.index_select(1, self._dead)
-        awake = (asleep.amax(0) != 0) | (asleep.amin(0) != 0)  # four times as fast as any()
-        if bool(awake.any()):
-            self._absorb()
-            self._fold()
-            self._grow(self._dead[awake])
-            self._dead = self._dead[~awake]
-            self._renew(_BASIS_STEPS)
-        return features.index_select(1, self._columns)
+        woken = self._units.woken_by(rows)
+        if bool(woken.any()):
+            self._sum_waiting()
+            self._merge_sums()
+            assert self._merged is not None
+            self._merged = self._units.wake(woken, self._merged)
+            self._prepare_sums(_BASIS_STEPS)
+        return rows.index_select(1, self._units.live)
 
-    def _grow(self, woken: Tensor) -> None:
-        state, extra = self._state, len(woken)
+    def _prepare_sums(self, steps: int) -> None:
+        """Sums of the columns that are live now, deflated where that pays; they must be empty."""
+        state = self._merged
         assert state is not None
-        pad = torch.nn.functional.pad
-        self._columns = torch.cat([self._columns, woken])
-        self._state = replace(
-            state,
-            feature_origin=pad(state.feature_origin, (0, extra)),
-            feature_offset=pad(state.feature_offset, (0, extra)),
-            feature_scatter=pad(state.feature_scatter, (0, extra, 0, extra)),
-            cross_scatter=pad(state.cross_scatter, (0, 0, 0, extra)),
-            single_scatter=pad(state.single_scatter, (0, extra)),
-        )
-
-    def _renew(self, steps: int) -> None:
-        """Sums for the columns that are live now, deflated where that pays; they must be empty."""
-        state, live = self._state, len(self._columns)
-        assert state is not None
-        k = _most_deflated(live, self._target_dim)
+        live = state.feature_dim
+        k = deflated_directions(live, self._target_dim)
         energy = float(state.feature_scatter.diagonal().sum())
         low, high = _SINGLE_RANGE
         in_range = low < (energy / max(state.count * live, 1)) ** 0.5 < high
         single = self._may_be_single and in_range and k > 0
         if single:
-            basis, missed = self._leading_basis(k, steps)
+            basis, missed = leading_subspace(
+                state.feature_scatter, k, start=self._basis, steps=steps
+            )
+            self._basis = basis
         else:
             basis, missed = state.cross_scatter[:, :0], energy
         expected, dtype = missed / state.count, torch.float32 if single else torch.float64
-        if self._sums and self._sums.kind == (live, basis.shape[1], dtype):
-            self._sums.expect(basis, expected)
+        if self._sums and self._sums.layout == (live, basis.shape[1], dtype):
+            self._sums.change_basis(basis, expected)
             return
         origin = state.feature_mean
         if single:
@@ -251,48 +200,12 @@ class MomentAccumulator:
             origin, state.target_origin, basis, workspace, expected_residual=expected
         )
 
-    def _leading_basis(self, k: int, steps: int) -> tuple[Tensor, float]:
-        """Leading subspace of the rows so far, and the energy outside it."""
-        state = self._state
-        assert state is not None
-        scatter = state.feature_scatter
-        if self._basis is None or len(self._basis) != len(scatter):
-            generator = torch.Generator("cpu").manual_seed(0)
-            start = torch.randn(len(scatter), k, generator=generator, device="cpu")
-            self._basis = start.to(self._device, torch.float64)
-        for _ in range(steps):
-            self._basis = torch.linalg.qr(scatter @ self._basis).Q
-        captured = float((self._basis * (scatter @ self._basis)).sum())
-        return self._basis, max(float(scatter.diagonal().sum()) - captured, 0.0)
-
     def _raise_not_finite(self, chunk: Tensor) -> None:
         bad = ~torch.isfinite(chunk).all(1)
         if bool(bad.any()):
-            row = self._absorbed + int(torch.nonzero(bad)[0])
+            row = self._summed + int(torch.nonzero(bad)[0])
             raise NonFiniteError("features hold NaN or infinity", row=row)
         raise FeatureRangeError(
             f"features reach {float(chunk.abs().max()):.3g}: their squares overflow float64; "
             "rescale the inputs or the model"
         )
-
-
-@contextlib.contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Keep autocast, TF32 and bfloat16 shortcuts out of the sums, whatever the caller has set."""
-    precision = torch.get_float32_matmul_precision()
-    if precision == "highest" and not torch.is_autocast_enabled(device.type):
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-
-
-def _spread(values: Tensor, rows: Tensor, size: int) -> Tensor:
-    """Rows of a larger array of zeros."""
-    full = torch.zeros(size, *values.shape[1:], dtype=values.dtype, device=values.device)
-    full[rows] = values
-    return full

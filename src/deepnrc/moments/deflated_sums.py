@@ -9,10 +9,12 @@ accuracy only, and a chunk whose residual is larger than expected is summed in f
 With an empty basis and float64 products the same sums are plain ones.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
-from deepnrc.moments.buffers import Chunk, Workspace
+from deepnrc.moments.buffers import Chunk, Views, Workspace
 from deepnrc.moments.record import CHUNK_ROWS, Moments
 
 __all__ = ["DeflatedSums", "mirrored"]
@@ -47,7 +49,7 @@ class DeflatedSums:
         self._workspace = workspace
         self._shift = origin.to(workspace.dtype)
         self._width, self._k = width, k
-        self.expect(basis, expected_residual)
+        self.change_basis(basis, expected_residual)
         self._chunk = workspace.chunk
         self._own: Chunk | None = None
         # Cutting views anew for every chunk shows in the time.
@@ -60,12 +62,12 @@ class DeflatedSums:
         self.fill = self.count = 0
 
     @property
-    def kind(self) -> tuple[int, int, torch.dtype]:
-        """Width, basis size and dtype."""
+    def layout(self) -> tuple[int, int, torch.dtype]:
+        """Width, basis size and dtype of the products."""
         return self._width, self._k, self._shift.dtype
 
-    def expect(self, basis: Tensor, expected_residual: float) -> None:
-        """Deflate by another basis of the same size from here on; the sums must be empty."""
+    def change_basis(self, basis: Tensor, expected_residual: float) -> None:
+        """Deflate by another basis of the same size from now on; the sums must be empty."""
         self._basis = basis.to(self._shift.dtype)
         self._basis_rows = self._basis.T.contiguous()
         self._expected_residual = expected_residual
@@ -100,28 +102,23 @@ class DeflatedSums:
 
     def add_chunk(self) -> bool:
         """Sum the chunk and empty it; False, with nothing added, if its sums are not finite."""
-        n, k, work = self.fill, self._k, self._workspace
+        n, work = self.fill, self._workspace
         v = self._views[self._chunk] if n == CHUNK_ROWS else self._chunk.views(self._width, n)
         v.y.copy_(v.y_double)
         v.ones.fill_(1.0)
-        if k:
-            torch.mm(v.x, self._basis, out=v.c)
-            v.x.addmm_(v.c, self._basis_rows, alpha=-1.0)
-            v.c_double.copy_(v.c)
+        inner = self._deflate(v)
         for left, right, out in v.blocks:
             torch.mm(left, right, out=out)
         gram, side = v.gram, torch.mm(v.side.T, v.x, out=v.side_product)
-        inner = torch.mm(v.side_double.T, v.side_double, out=work.inner)
-        inner = inner[: len(side), : len(side)]
         energy, total = float(v.diagonal.sum()), float(inner.diagonal().sum())
         single = gram.dtype == torch.float32
         if single:
             allowed = max(_SURPRISE * self._expected_residual * n, _HARMLESS_RESIDUAL * total)
-            if not energy <= allowed:  # also when it is NaN
+            if energy > allowed:
                 single, x = False, v.x.double()
                 gram, side = x.T @ x, v.side_double[:, : len(inner)].T @ x
                 energy = float(gram.diagonal().sum())
-        if not energy + total < float("inf"):
+        if not math.isfinite(energy + total):
             return False
         # Whole: below the blocks it is zero or never read. Adding float32 to float64 directly
         # would make a float64 copy in fresh memory each time.
@@ -136,6 +133,25 @@ class DeflatedSums:
         self.count += n
         self.fill = 0
         return True
+
+    def _deflate(self, v: Views) -> Tensor:
+        """Take the basis's part C out of the rows; returns [C, 1, Y]ᵀ[C, 1, Y]."""
+        size = v.side.shape[1]
+        inner = self._workspace.inner[:size, :size]
+        if not self._k:
+            torch.mm(v.side_double.T, v.side_double, out=self._workspace.inner)
+            return inner
+        torch.mm(v.x, self._basis, out=v.c)
+        v.c_double.copy_(v.c)
+        torch.mm(v.side_double.T, v.side_double, out=self._workspace.inner)
+        if math.isfinite(float(inner.diagonal().sum())):
+            v.x.addmm_(v.c, self._basis_rows, alpha=-1.0)
+            return inner
+        # Features near float32's largest number: C overflows. With C = 0 they stay as they are.
+        v.c.zero_()
+        v.c_double.zero_()
+        torch.mm(v.side_double.T, v.side_double, out=self._workspace.inner)
+        return inner
 
     def take(self) -> Moments:
         """Moments of the rows summed since the last call; the sums are empty afterwards."""

@@ -15,32 +15,10 @@ from torch import Tensor
 
 from deepnrc.errors import ArgumentError
 
-__all__ = ["CHUNK_ROWS", "MeanShift", "Moments", "shift_means"]
+__all__ = ["CHUNK_ROWS", "Moments"]
 
 CHUNK_ROWS = 1024
 """Rows summed at a time in single precision; the sums of chunks are added up in float64."""
-
-
-@dataclass(frozen=True)
-class MeanShift:
-    """What merging two means does: the new mean; the scatter gained is ``weight · step stepᵀ``."""
-
-    mean: Tensor
-    step: Tensor
-    weight: float
-
-
-def shift_means(count_a: int, mean_a: Tensor, count_b: int, mean_b: Tensor) -> MeanShift:
-    """The one update formula (Chan, Golub and LeVeque 1983): means of two sets of samples to one.
-
-    The scatter of the union is scatter_a + scatter_b + weight · step stepᵀ: only sums of positive
-    semi-definite terms, so nothing cancels.
-    """
-    total = count_a + count_b
-    step = mean_b - mean_a
-    if total == 0:
-        return MeanShift(mean_a, step, 0.0)
-    return MeanShift(mean_a + step * (count_b / total), step, count_a * (count_b / total))
 
 
 @dataclass(frozen=True)
@@ -132,27 +110,22 @@ class Moments:
             return other
         if other.count == 0:
             return self
-        h = shift_means(
-            self.count,
-            self.feature_offset,
-            other.count,
-            other.feature_offset + (other.feature_origin - self.feature_origin),
-        )
-        y = shift_means(
-            self.count,
-            self.target_offset,
-            other.count,
-            other.target_offset + (other.target_origin - self.target_origin),
-        )
+        # Chan, Golub and LeVeque 1983: only positive semi-definite terms, so nothing cancels.
+        share = other.count / (self.count + other.count)
+        h_step = other.feature_offset + (other.feature_origin - self.feature_origin)
+        h_step = h_step - self.feature_offset
+        y_step = other.target_offset + (other.target_origin - self.target_origin)
+        y_step = y_step - self.target_offset
+        weight = self.count * share
         return Moments(
             self.count + other.count,
             self.feature_origin,
             self.target_origin,
-            h.mean,
-            y.mean,
-            self.feature_scatter + other.feature_scatter + h.weight * torch.outer(h.step, h.step),
-            self.cross_scatter + other.cross_scatter + h.weight * torch.outer(h.step, y.step),
-            self.target_scatter + other.target_scatter + h.weight * torch.outer(y.step, y.step),
+            self.feature_offset + h_step * share,
+            self.target_offset + y_step * share,
+            self.feature_scatter + other.feature_scatter + weight * torch.outer(h_step, h_step),
+            self.cross_scatter + other.cross_scatter + weight * torch.outer(h_step, y_step),
+            self.target_scatter + other.target_scatter + weight * torch.outer(y_step, y_step),
             self.single_scatter + other.single_scatter,
         )
 
