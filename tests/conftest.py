@@ -1,4 +1,4 @@
-"""Random numbers come from these fixtures; the global generators are left as a test found them."""
+"""Seeded random generators for the tests; the global ones are restored after each test."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import resource
 import signal
 import sys
 
-# Before NumPy is imported: two thread pools on two cores slow each other down a hundredfold.
+# Set before NumPy is imported: two thread pools on two cores slow each other down a hundredfold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -17,26 +17,26 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
-# The same examples on every machine and in every run, and nothing written to disk.
+# Hypothesis draws the same examples on every machine and in every run, and writes nothing to disk.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 
 
 @pytest.fixture
 def rng():
-    """NumPy's generator at seed 0."""
+    """NumPy's generator with seed 0."""
     return np.random.default_rng(0)
 
 
 @pytest.fixture
 def generator():
-    """Torch's CPU generator at seed 0, for ``torch.randn(…, generator=generator)``."""
+    """Torch's CPU generator with seed 0, for ``torch.randn(…, generator=generator)``."""
     return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _global_generators_restored():
-    """What a test draws globally, as every nn.Linear does, shifts no other test's numbers."""
+    """Keep what a test draws globally, as every nn.Linear does, from changing other tests."""
     kept = torch.get_rng_state(), np.random.get_state()
     yield
     torch.set_rng_state(kept[0])
@@ -66,7 +66,7 @@ def installed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def file_size_limit():
-    """Files cannot grow beyond so many bytes: to a program the same as a full disk."""
+    """Context manager in which no file can grow beyond some bytes, as on a full disk."""
 
     @contextlib.contextmanager
     def limit(size):

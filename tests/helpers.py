@@ -1,4 +1,4 @@
-"""What the behaviour tests share: seeded data and models, and everything a pass could disturb."""
+"""Shared by many tests: seeded data and models, small runs, the state that a pass could change."""
 
 import contextlib
 import os
@@ -32,21 +32,21 @@ HOOKS = sorted(name for name in vars(nn.Module()) if "hook" in name)
 
 @contextlib.contextmanager
 def seeded(seed=0):
-    """Torch's global generator at a seed inside, as before outside."""
+    """Seed torch's global generator, and restore it afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
 def regression_data(n=40, d=8, t=2, *, shape=(), seed=0):
-    """Inputs n × shape × d and targets n × t."""
+    """Random inputs n × shape × d and targets n × t."""
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(n, *shape, d, generator=generator)
     return inputs, torch.randn(n, t, generator=generator)
 
 
 def in_batches(*tensors, size=16):
-    """Tuples of slices; the last may be short."""
+    """The tensors in batches: a list of tuples, of which the last may be shorter."""
     return [
         tuple(tensor[start : start + size] for tensor in tensors)
         for start in range(0, len(tensors[0]), size)
@@ -54,23 +54,23 @@ def in_batches(*tensors, size=16):
 
 
 def small_network(d=8, width=16, t=2, *, seed=0):
-    """Two linear layers, "0" and "2", with a ReLU between."""
+    """Two linear layers, "0" and "2", with a ReLU between them."""
     with seeded(seed):
         return nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.Linear(width, t))
 
 
 def quiet(model, loader, **options):
-    """`deepnrc.collect` without a bar."""
+    """`deepnrc.collect` without a progress bar."""
     return deepnrc.collect(model, loader, progress=False, **options)
 
 
 def layer_of(collection, name):
-    """The record of one layer of a collection."""
+    """The layer of a collection that has this name."""
     return next(layer for layer in collection.layers if layer.name == name)
 
 
 def activations(model, name, inputs, *, forward=None):
-    """What enters a module when the model runs in evaluation mode, call by call."""
+    """Inputs of a module, one per call, when the model runs in evaluation mode."""
     seen = []
     module = dict(model.named_modules(remove_duplicate=False))[name]
     handle = module.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone()))
@@ -85,7 +85,7 @@ def activations(model, name, inputs, *, forward=None):
 
 
 def assert_moments(layer, features, targets, *, rtol=1e-10):
-    """The layer's moments are those of these rows, by dense float64 algebra."""
+    """Check the layer's moments against those of these rows, computed densely in float64."""
     h, y = np.asarray(features, dtype=np.float64), np.asarray(targets, dtype=np.float64)
     assert layer.moments.count == layer.rows == len(h)
     h_c, y_c = h - h.mean(0), y - y.mean(0)
@@ -99,12 +99,12 @@ def assert_moments(layer, features, targets, *, rtol=1e-10):
 
 
 def mean_rows(activation):
-    """One row a sample by the twin's mean over positions."""
+    """One row per sample: the mean over positions, by the twin."""
     return twin.linear_rows(activation, "mean")
 
 
 def fingerprint(model):
-    """Everything of a model that measuring could change, as comparable values."""
+    """Everything in a model that measuring could change, as comparable values."""
     return {
         "hooks": [
             {name: list(getattr(module, name).items()) for name in HOOKS if _is_dict(module, name)}
@@ -132,7 +132,10 @@ def random_state():
 
 
 def in_plain_python(code):
-    """Standard output of a fresh Python, without pytest's import hooks; warnings are errors."""
+    """Standard output of code run by a fresh Python without pytest's import hooks.
+
+    Warnings are errors there.
+    """
     paths = [str(Path(deepnrc.__file__).parents[1]), str(Path(__file__).parent)]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
@@ -157,7 +160,7 @@ def _bits(tensor):
 
 
 def on_a_terminal(*arguments, cwd):
-    """What ``deepnrc`` shows on a terminal 120 columns wide; it must end well."""
+    """What ``deepnrc`` shows on a terminal 120 columns wide; the command must succeed."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "deepnrc.cli", *arguments],
@@ -171,7 +174,7 @@ def on_a_terminal(*arguments, cwd):
     while True:
         try:
             piece = os.read(leader, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
+        except OSError:  # on Linux, the other end is closed
             break
         if not piece:
             break
@@ -182,7 +185,7 @@ def on_a_terminal(*arguments, cwd):
 
 
 def small_run(*epochs):
-    """The TOML of a run that takes a moment, measured at these epochs of its two."""
+    """TOML of a short run of two epochs, measured at the given ones."""
     return f"""
 [data]
 name = "synthetic"
@@ -200,7 +203,7 @@ epochs = {list(epochs)}
 
 
 def small_experiment(seed=0, *, model=None, measure=None, data=None, **training):
-    """A run of milliseconds on synthetic data, with settings over it."""
+    """Configuration of a run of milliseconds on synthetic data, with some settings replaced."""
     from deepnrc.training.config import ExperimentConfig, TrainingConfig
 
     training = {"epochs": 6, "lr": 0.05, "weight_decay": 1e-3, "batch_size": 16, **training}
@@ -215,7 +218,7 @@ def small_experiment(seed=0, *, model=None, measure=None, data=None, **training)
 
 
 def run_contents(path):
-    """The bytes of every file of a run's folder that two equal runs have in common."""
+    """Bytes of a run's files by path, without the files that differ between equal runs."""
     other = {"environment.json", "sessions.jsonl", ".lock"}
     files = (file for file in path.rglob("*") if file.is_file() and file.name not in other)
     return {str(file.relative_to(path)): file.read_bytes() for file in files}

@@ -1,3 +1,5 @@
+"""Every public name exists and is documented; importing the package is quick and has no effect."""
+
 import importlib
 import pkgutil
 import types
@@ -46,7 +48,7 @@ def test_everything_exported_says_what_it_is():
 
 
 def importing():
-    """What a fresh Python tells of importing the package and measuring with it."""
+    """What a fresh Python reports on importing the package and measuring with it."""
     out = in_plain_python(f"""
         import gc, logging, random, sys, time, warnings
         import numpy, torch
@@ -59,7 +61,7 @@ def importing():
             sys.stdout, sys.stderr, list(sys.path),
         )
         was = state()
-        gc.freeze()  # a collection of all that torch made, 0.1 s, may fall into any import
+        gc.freeze()  # else collecting torch's objects, 0.1 s, may fall into the import
         start = time.process_time()
         import deepnrc
         print("seconds", time.process_time() - start)
@@ -76,7 +78,7 @@ def importing():
 
 def test_importing_is_quick_and_changes_nothing():
     told = importing()
-    # 0.2 s on an idle machine; a busy one gets two more tries.
+    # It takes 0.2 s on an idle machine; a busy one gets two more tries.
     seconds = [float(told["seconds"])]
     while min(seconds) >= 0.3 and len(seconds) < 3:
         seconds.append(float(importing()["seconds"]))

@@ -1,4 +1,4 @@
-"""A layer's metrics by the package and by the slow NumPy twins, side by side."""
+"""A layer's metrics computed by the package and by the slow NumPy twins, for comparison."""
 
 import math
 
@@ -13,7 +13,7 @@ from reference import alignment, features, prediction, spectrum, subspace
 
 
 def cut(count, sizes):
-    """Slices of `count` rows in batches of these sizes, over and over; the last may be ragged."""
+    """Slices of `count` rows in batches of these sizes, repeated; the last may be shorter."""
     start, i = 0, 0
     while start < count:
         yield slice(start, start + sizes[i % len(sizes)])
@@ -21,7 +21,7 @@ def cut(count, sizes):
 
 
 def accumulated(H, Y, *, sizes=(500,), dtype=torch.float64, precision="mixed"):
-    """Moments of H and Y by the streaming accumulator."""
+    """Moments of H and Y from the streaming accumulator."""
     H, Y = torch.as_tensor(H, dtype=dtype), torch.as_tensor(Y, dtype=torch.float64)
     accumulator = MomentAccumulator(H.shape[1], Y.shape[1], dtype=dtype, precision=precision)
     for rows in cut(len(H), sizes):
@@ -30,7 +30,7 @@ def accumulated(H, Y, *, sizes=(500,), dtype=torch.float64, precision="mixed"):
 
 
 def view_of(H, Y, W=None, k=None, **options):
-    """The layer as the metrics see it, from one float64 batch; W is the identity unless given."""
+    """The layer that metrics are given, from one float64 batch; W is the identity by default."""
     H, Y = torch.as_tensor(H, dtype=torch.float64), torch.as_tensor(Y, dtype=torch.float64)
     return view_of_moments(Moments.from_batch(H, Y), W, k, **options)
 
@@ -48,16 +48,16 @@ def package_values(view):
 
 
 def reasons(view):
-    """Reason by name of each undefined metric."""
+    """Reason of each undefined metric, by name."""
     results = {name: metric.compute(view) for name, metric in CATALOGUE.items()}
     return {name: x.reason for name, x in results.items() if isinstance(x, Undefined)}
 
 
 def twin_values(H, Y, W, k, *, intercept=True, rtol=1e-3, alignment_k=None):
-    """The same from the twins.
+    """The same metrics from the twins.
 
     `alignment_k` is for features of a rank below k: the package compares only that many
-    directions, as the twins' further ones are arbitrary.
+    directions, because the remaining ones of the twins are arbitrary.
     """
     aligned, width = k if alignment_k is None else alignment_k, np.shape(H)[1]
     fit = {"intercept": intercept, "rtol": rtol}
@@ -80,10 +80,10 @@ def twin_values(H, Y, W, k, *, intercept=True, rtol=1e-3, alignment_k=None):
 
 
 def few_rows(H, Y, *, centered=True):
-    """2(d + t) rows with the second moments of all N, for the twins to take where N is large.
+    """2(d + t) rows with the second moments of all N, for the twins where N is large.
 
-    A rotation of the samples changes no second moment, so the triangle of a QR decomposition will
-    do; with its negative below it has mean 0 too.
+    A rotation of the samples changes no second moment, so the triangle of a QR decomposition has
+    the same ones; with its negative appended it also has mean 0.
     """
     if centered:
         H, Y = features.center(H), features.center(Y)
@@ -94,7 +94,7 @@ def few_rows(H, Y, *, centered=True):
 
 
 def shifted(rng, when, *, noise, N=5000, d=200, t=2):
-    """Float32 features of the targets that move, 20 times larger, elsewhere from row `when` on."""
+    """Float32 features of the targets; from row `when` on, 20 times larger in other directions."""
     Y = rng.standard_normal((N, t))
     early, late = Y @ rng.standard_normal((t, d)), Y @ (20 * rng.standard_normal((t, d)))
     H = np.where((np.arange(N) < when)[:, None], early, late)
@@ -102,7 +102,7 @@ def shifted(rng, when, *, noise, N=5000, d=200, t=2):
 
 
 def relative_errors(found, expected):
-    """|found − expected|/|expected| by name; both NaN is no error."""
+    """|found − expected|/|expected| by name; 0 where both are NaN."""
     return {
         name: 0.0
         if math.isnan(found[name]) and math.isnan(expected[name])
@@ -112,7 +112,7 @@ def relative_errors(found, expected):
 
 
 def assert_agree(found, expected, *, rtol):
-    """Every metric within rtol of its twin, relatively, and undefined together."""
+    """Check that every metric is within relative rtol of its twin, or undefined where it is."""
     errors = relative_errors(found, expected)
     wrong = {n: (found[n], expected[n], e) for n, e in errors.items() if not e <= rtol}
     assert not wrong, f"beyond {rtol:g} (found, twin, relative error): {wrong}"
