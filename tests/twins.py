@@ -53,14 +53,14 @@ def reasons(view):
     return {name: x.reason for name, x in results.items() if isinstance(x, Undefined)}
 
 
-def twin_values(H, Y, W, k, *, intercept=True, rtol=1e-3, alignment_k=None):
+def twin_values(H, Y, W, k, *, intercept=True, rcond=1e-3, alignment_k=None):
     """The same metrics from the twins.
 
     `alignment_k` is for features of a rank below k: the package compares only that many
     directions, because the remaining ones of the twins are arbitrary.
     """
     aligned, width = k if alignment_k is None else alignment_k, np.shape(H)[1]
-    fit = {"intercept": intercept, "rtol": rtol}
+    fit = {"intercept": intercept, "rcond": rcond}
     return {
         "noise_component": spectrum.noise_component(H, k) if k < width else math.nan,
         "signal_target_cka": alignment.signal_target_cka(H, Y, min(k, width)),

@@ -3,13 +3,18 @@
 from deepnrc import data, errors, models, theory
 from deepnrc._version import __version__
 from deepnrc.metrics.last_layer import LastLayer
+from deepnrc.metrics.metric import Metric
+from deepnrc.metrics.view import LayerView, Undefined
 from deepnrc.moments.record import Moments
 from deepnrc.monitoring.monitor import Monitor
 from deepnrc.passes.collect import collect
 from deepnrc.passes.collection import Collection
+from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.diagnosis import Diagnosis, diagnose
-from deepnrc.results.measure import evaluate, measure
-from deepnrc.results.measurement import ClassCollapse, LayerMeasurement, Measurement, load
+from deepnrc.results.evaluate import evaluate
+from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
+from deepnrc.results.measure import measure
+from deepnrc.results.measurement import Measurement, load
 
 __all__ = [
     "ClassCollapse",
@@ -17,9 +22,13 @@ __all__ = [
     "Diagnosis",
     "LastLayer",
     "LayerMeasurement",
+    "LayerView",
+    "MeasureOptions",
     "Measurement",
+    "Metric",
     "Moments",
     "Monitor",
+    "Undefined",
     "__version__",
     "collect",
     "data",

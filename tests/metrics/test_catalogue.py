@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
-from deepnrc.results.measurement import ClassCollapse, LayerMeasurement
+from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
 from reference.generators import orthonormal
 from twins import package_values, twin_values, view_of
 

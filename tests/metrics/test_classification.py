@@ -40,8 +40,7 @@ def class_view(H, labels, C, W=None, *, is_output=True, agreeing=None, **options
         classes,
         (rows @ between_classes(classes)[1]).square().sum(0),
         is_output=is_output,
-        agreeing=agreeing,
-        agreement_reason="no scores",
+        agreeing=Undefined("no scores") if agreeing is None else agreeing,
     )
 
 

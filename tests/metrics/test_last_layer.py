@@ -9,6 +9,7 @@ import torch
 
 from deepnrc.errors import ArgumentError
 from deepnrc.metrics.last_layer import last_layer_record
+from deepnrc.metrics.view import Undefined
 from deepnrc.moments.unit_rows import UnitRowSums
 from reference import last_layer as twin
 from reference.generators import features_with_spectrum, orthonormal
@@ -224,8 +225,7 @@ def test_errors_that_are_not_known(rng):
         view_of(H, Y, W),
         None,
         variant=None,
-        squared_errors=None,
-        squared_error_reason="no tensor",
+        squared_errors=Undefined("no tensor"),
     )
     assert got.undefined["r2"] == got.undefined["target_r2[2]"] == "no tensor"
     assert all(map(math.isnan, (got.r2, *got.target_r2)))

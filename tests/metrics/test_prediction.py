@@ -40,13 +40,13 @@ def test_agrees_with_the_twin(rng, shape, mean, intercept):
     assert abs(linear_prediction_mse(view) - expected) <= allowed
 
 
-def test_directions_below_rtol_are_dropped(rng):
+def test_directions_below_rcond_are_dropped(rng):
     Q = centered_orthonormal(rng, 40, 2) * np.sqrt(40)
     H = Q * [1.0, 0.5e-3]
     assert linear_fit(view_of(H, Q)).rank == 1
     assert linear_prediction_mse(view_of(H, Q)) == pytest.approx(1 / 2, rel=1e-10)
-    assert linear_fit(view_of(H, Q, rtol=1e-4)).rank == 2
-    assert linear_prediction_mse(view_of(H, Q, rtol=1e-4)) == pytest.approx(0, abs=1e-9)
+    assert linear_fit(view_of(H, Q, rcond=1e-4)).rank == 2
+    assert linear_prediction_mse(view_of(H, Q, rcond=1e-4)) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_direction_exactly_at_the_cut_is_in_doubt_and_the_floor_says_so(rng):
@@ -56,13 +56,13 @@ def test_a_direction_exactly_at_the_cut_is_in_doubt_and_the_floor_says_so(rng):
     assert fit.floor >= 1 / 2 * (1 - 1e-9)
 
 
-def test_no_rtol_reaches_below_what_moments_resolve(rng):
-    """Of exact rank 3, with rtol = 0: directions of rounding would 'explain' what they please."""
+def test_no_rcond_reaches_below_what_moments_resolve(rng):
+    """Of exact rank 3, with rcond = 0: directions of rounding would 'explain' what they please."""
     H = rng.standard_normal((18, 3)) @ rng.standard_normal((3, 22))
     Y = rng.standard_normal((18, 3))
-    fit = linear_fit(view_of(H, Y, rtol=0.0))
+    fit = linear_fit(view_of(H, Y, rcond=0.0))
     assert fit.rank == 3
-    expected = prediction.linear_prediction_mse(H, Y, rtol=1e-6)
+    expected = prediction.linear_prediction_mse(H, Y, rcond=1e-6)
     assert abs(fit.mse - expected) <= fit.floor < 1e-10
 
 
@@ -83,7 +83,7 @@ def problem(rng, N, d, t):
     else:
         values = np.ones(r)
         near = 1 + rng.standard_normal(r - r // 2) * 10 ** rng.uniform(-9, -1)
-        values[r // 2 :] = 1e-6 * near  # rtol², the cut
+        values[r // 2 :] = 1e-6 * near  # rcond², the cut
         H = features_with_spectrum(rng, N, d, values)
         if kind == 3:
             H[:, :r] = np.sqrt(N * values) * centered_orthonormal(rng, N, r)
@@ -119,7 +119,7 @@ def test_the_floor_is_honest_in_double_precision(seed):
         H, Y = problem(rng, N, d, t)
         options = {
             "intercept": bool(rng.integers(0, 2)),
-            "rtol": float(rng.choice([1e-3, 1e-2, 1e-5])),
+            "rcond": float(rng.choice([1e-3, 1e-2, 1e-5])),
         }
         fit = linear_fit(view_of_moments(accumulated(H, Y, sizes=(17,)), **options))
         expected = prediction.linear_prediction_mse(H, Y, **options)
@@ -136,10 +136,10 @@ def test_the_floor_is_honest_in_single_precision(seed):
     assert moments.single_scatter.any()
     for intercept in (True, False):
         rows = few_rows(H, Y, centered=intercept)
-        for rtol in (1e-3, 1e-2, 1e-5):
-            fit = linear_fit(view_of_moments(moments, intercept=intercept, rtol=rtol))
-            expected = prediction.linear_prediction_mse(*rows, intercept=False, rtol=rtol)
-            assert abs(fit.mse - expected) <= fit.floor, (intercept, rtol)
+        for rcond in (1e-3, 1e-2, 1e-5):
+            fit = linear_fit(view_of_moments(moments, intercept=intercept, rcond=rcond))
+            expected = prediction.linear_prediction_mse(*rows, intercept=False, rcond=rcond)
+            assert abs(fit.mse - expected) <= fit.floor, (intercept, rcond)
 
 
 @pytest.mark.parametrize("when", [1100, 3000, 4900])
@@ -148,9 +148,9 @@ def test_the_floor_is_honest_where_later_rows_are_unlike_the_first(seed, when):
     """Such rows are summed in double precision, with the targets in double precision too."""
     H, Y = shifted(np.random.default_rng(seed), when, noise=1e-9)
     moments = accumulated(H, Y, dtype=torch.float32)
-    for rtol in (1e-3, 1e-5):
-        fit = linear_fit(view_of_moments(moments, rtol=rtol))
-        expected = prediction.linear_prediction_mse(*few_rows(H, Y), rtol=rtol)
+    for rcond in (1e-3, 1e-5):
+        fit = linear_fit(view_of_moments(moments, rcond=rcond))
+        expected = prediction.linear_prediction_mse(*few_rows(H, Y), rcond=rcond)
         assert abs(fit.mse - expected) <= fit.floor
         assert fit.floor < 1e-8 * Y.var()
 

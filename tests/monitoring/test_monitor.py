@@ -9,7 +9,8 @@ from torch import nn
 
 import deepnrc
 from deepnrc.errors import ArgumentError
-from deepnrc.monitoring.monitor import Monitor, log_spaced
+from deepnrc.monitoring.monitor import Monitor
+from deepnrc.monitoring.schedule import log_spaced
 from helpers import fingerprint, random_state, regression_data, seeded, small_network
 
 

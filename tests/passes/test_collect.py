@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from deepnrc.activations.layers import find_layers
 from deepnrc.errors import ArgumentError, DataError, FeatureRangeError, LayerError, NonFiniteError
 from deepnrc.moments.accumulator import state_bytes
-from deepnrc.passes.collect import plan_text
+from deepnrc.passes.layer_statistics import JointMoments
+from deepnrc.passes.plan import plan_text
 from helpers import (
     CONVOLUTIONS,
     activations,
@@ -144,7 +145,9 @@ def test_tokens(rule):
     (layer,) = collected.layers
     rows = twin.linear_rows(x, rule)
     assert_moments(layer, rows, np.repeat(y.numpy(), len(rows) // len(y), 0), rtol=1e-6)
-    assert collected.reduce == (rule if isinstance(rule, str) else f"position {rule}")
+    assert collected.options.described()["reduce"] == (
+        rule if isinstance(rule, str) else f"position {rule}"
+    )
 
 
 def test_a_function_makes_the_rows():
@@ -155,7 +158,7 @@ def test_a_function_makes_the_rows():
 
     collected = quiet(Tokens(), in_batches(x, y), reduce=second_half)
     assert_moments(layer_of(collected, "token"), x[:, 3:].mean(1), y, rtol=1e-6)
-    assert collected.reduce == "second_half"
+    assert collected.options.described()["reduce"] == "second_half"
 
 
 @pytest.mark.parametrize("as_numpy", [False, True])
@@ -458,8 +461,7 @@ def test_integer_targets_are_numbers():
 )
 def test_predictions_that_do_not_match_leave_the_error_undefined(forward, reason):
     collected = quiet(small_network(), [regression_data(40)], forward=forward)
-    assert collected.squared_error is None
-    assert reason in collected.squared_error_reason
+    assert reason in collected.squared_error.reason
     assert collected.layers[0].rows == 40
 
 
@@ -471,8 +473,7 @@ def test_one_odd_batch_leaves_the_whole_error_undefined():
         in_batches(x, y),
         forward=lambda model, x: model(x) if next(calls) != 1 else None,
     )
-    assert collected.squared_error is None
-    assert collected.squared_error_reason.startswith("the model returned a NoneType, not a tensor")
+    assert collected.squared_error.reason.startswith("the model returned a NoneType, not a tensor")
 
 
 # Errors
@@ -621,7 +622,7 @@ def test_precisions_agree(precision):
     x, y = regression_data(3000, d=8)
     model = small_network(width=200)
     collected = quiet(model, in_batches(x, y, size=1000), precision=precision)
-    assert collected.precision == precision
+    assert collected.options.precision == precision
     (features,) = activations(model, "2", x)
     assert_moments(layer_of(collected, "2"), features, y, rtol=1e-6)
 
@@ -637,11 +638,11 @@ def test_the_plan_says_layers_bytes_and_what_is_left_out():
             self.fc = nn.Linear(4, 1)
 
     size = state_bytes([4], 1) / 2**20
-    assert plan_text(*find_layers(Mixed()), 1) == (
+    assert plan_text(*find_layers(Mixed()), [JointMoments("mixed")], 1) == (
         f"measuring 1 layer against 1 target dimension; at most {size:.1f} MiB of state, whatever "
         "the number of samples\n  leaving out embed: Embedding: looks rows up, takes no features"
     )
-    text = plan_text(*find_layers(small_network(), "0"), 2)
+    text = plan_text(*find_layers(small_network(), "0"), [], 2)
     assert text.startswith("measuring 1 layer against 2 target dimensions; at most ")
     assert text.endswith("\n  leaving out 2: not selected by layers=")
 

@@ -5,27 +5,27 @@ import numpy as np
 from reference.features import center
 
 
-def linear_prediction_mse(H, Y, *, intercept=True, rtol=1e-3):
+def linear_prediction_mse(H, Y, *, intercept=True, rcond=1e-3):
     """Mean over all N·t entries of the minimum-norm least-squares residual, squared.
 
-    Singular values below rtol × the largest are dropped. With an intercept both sides are centred;
+    Singular values below rcond × the largest are dropped. With an intercept both sides are centred;
     without, both are raw.
     """
     H, Y = np.asarray(H, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     if intercept:
         H, Y = center(H), center(Y)
     left, singular_values, right = np.linalg.svd(H, full_matrices=False)
-    kept = (singular_values > 0) & (singular_values >= rtol * singular_values[0])
+    kept = (singular_values > 0) & (singular_values >= rcond * singular_values[0])
     coefficients = right[kept].T @ np.diag(1 / singular_values[kept]) @ left[:, kept].T @ Y
     return model_mse(H @ coefficients, Y)
 
 
-def linear_r2(H, Y, *, intercept=True, rtol=1e-3):
+def linear_r2(H, Y, *, intercept=True, rcond=1e-3):
     """1 − MSE·t / Tr Σ_Y, pooled over targets; Σ_Y is centred with and without intercept."""
     variance = (center(Y) ** 2).mean()  # Tr Σ_Y / t
     if variance == 0:
         return float("nan")
-    return float(1 - linear_prediction_mse(H, Y, intercept=intercept, rtol=rtol) / variance)
+    return float(1 - linear_prediction_mse(H, Y, intercept=intercept, rcond=rcond) / variance)
 
 
 def model_mse(P, Y):

@@ -10,7 +10,8 @@ from torch import nn
 
 from deepnrc import diagnose, measure
 from deepnrc.errors import ArgumentError
-from deepnrc.results.measurement import LayerMeasurement, Measurement
+from deepnrc.results.layer_measurement import LayerMeasurement
+from deepnrc.results.measurement import Measurement
 from reference.generators import centered_orthonormal, collapsed_problem, orthonormal
 
 GOOD = {
@@ -38,6 +39,7 @@ def layer(name, *, eigenvalues=(3.0, 2.0, 0.01), undefined=(), **values):
         "undefined": dict(undefined),
         "notes": (),
         "collapse": None,
+        "extra": {},
         **GOOD,
         **values,
     }
@@ -62,7 +64,7 @@ def measurement(*layers, model_mse=0.01, target_eigenvalues=(1.5, 0.5), undefine
         target_eigenvalues=target_eigenvalues,
         center=True,
         intercept=True,
-        rtol=1e-3,
+        rcond=1e-3,
         reduce="mean",
         precision="mixed",
         state_bytes=0,

@@ -76,13 +76,13 @@ def test_the_record_says_how_it_was_made():
         signal_rank=1,
         center=False,
         intercept=False,
-        rtol=1e-4,
+        rcond=1e-4,
         precision="double",
         layers="2",
     )
     facts = (got.model, got.samples, got.batches, got.target_dim, got.signal_rank, got.names)
     assert facts == ("Sequential", 40, 3, 2, 1, ("2",))
-    how = (got.reduce, got.center, got.intercept, got.rtol, got.precision, got.version)
+    how = (got.reduce, got.center, got.intercept, got.rcond, got.precision, got.version)
     assert how == ("last", False, False, 1e-4, "double", deepnrc.__version__)
     assert [(x.name, x.reason) for x in got.skipped] == [("0", "not selected by layers=")]
     assert got.state_bytes > 0
@@ -93,7 +93,7 @@ def test_collect_then_evaluate_is_measure():
     x, y = regression_data(40)
     model = small_network()
     collected = quiet(model, in_batches(x, y))
-    options = {"signal_rank": 1, "center": False, "intercept": False, "rtol": 0.1}
+    options = {"signal_rank": 1, "center": False, "intercept": False, "rcond": 0.1}
     whole = deepnrc.measure(model, in_batches(x, y), **options)
     assert as_text(deepnrc.evaluate(collected, **options)) == as_text(whole)
     assert as_text(deepnrc.evaluate(collected)) != as_text(whole)
@@ -318,10 +318,10 @@ def test_bad_signal_ranks(signal_rank):
         deepnrc.evaluate(quiet(small_network(), [regression_data()]), signal_rank=signal_rank)
 
 
-@pytest.mark.parametrize("rtol", [-1e-3, 1.0, float("nan"), float("inf")])
-def test_bad_tolerances(rtol):
-    with pytest.raises(ArgumentError, match=f"rtol must be at least 0 and below 1; got {rtol!r}"):
-        deepnrc.measure(small_network(), never(), rtol=rtol)
+@pytest.mark.parametrize("rcond", [-1e-3, 1.0, float("nan"), float("inf")])
+def test_bad_tolerances(rcond):
+    with pytest.raises(ArgumentError, match=f"rcond must be at least 0 and below 1; got {rcond!r}"):
+        deepnrc.measure(small_network(), never(), rcond=rcond)
 
 
 def never():
@@ -353,7 +353,7 @@ def test_arguments_of_the_wrong_kind():
             "signal_rank must be a whole number of at least 1, 'targets' for the targets' own "
             "rank, or None for the target dimension; got 2.0"
         ),
-        "measure(model, batches, rtol='small')": "rtol must be at least 0 and below 1; got 'small'",
+        "measure(model, batches, rcond='x')": "rcond must be at least 0 and below 1; got 'x'",
         "measure(model, batches, precision=32)": "precision must be 'mixed' or 'double'; got 32",
         "measure(model, batches, layers=7)": (
             "layers must be a name, a glob, a module type, a predicate or several of these; got int"

@@ -13,7 +13,7 @@ import deepnrc
 from deepnrc.errors import ArgumentError, DataError, LayerError, NonFiniteError
 from deepnrc.metrics.catalogue import CLASS_CATALOGUE
 from deepnrc.moments import by_class as class_moments
-from deepnrc.passes import second_pass
+from deepnrc.passes import layer_statistics
 from helpers import (
     activations,
     fingerprint,
@@ -92,7 +92,7 @@ def test_batching_shuffling_and_one_hot_rows_do_not_matter():
 def test_many_rows_are_taken_in_pieces(monkeypatch):
     x, labels = classes_data()
     whole = measured(small_network(t=4), [(x, labels)])
-    for module in (class_moments, second_pass):
+    for module in (class_moments, layer_statistics):
         monkeypatch.setattr(module, "_ROWS", 7)
     pieces = measured(small_network(t=4), [(x, labels)])
     for one, other in zip(pieces, whole, strict=True):

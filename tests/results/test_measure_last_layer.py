@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DataError
-from deepnrc.passes import first_pass
+from deepnrc.passes import layer_statistics
 from helpers import (
     activations,
     fingerprint,
@@ -194,8 +194,8 @@ def test_no_layer_with_a_row_a_target(variant):
 
 
 def test_nothing_is_summed_that_was_not_asked_for(monkeypatch):
-    monkeypatch.setattr(first_pass, "UnitRowSums", None)
-    monkeypatch.setattr(first_pass, "ClassSums", None)
+    monkeypatch.setattr(layer_statistics, "UnitRowSums", None)
+    monkeypatch.setattr(layer_statistics, "ClassSums", None)
     got = measured(small_network(), [regression_data(40)])
     assert got.last_layer.variant is None
     with pytest.raises(TypeError):
@@ -206,7 +206,7 @@ def test_only_layers_that_may_be_the_last_are_summed():
     collected = deepnrc.collect(
         small_network(), [regression_data(40)], last_layer="paper2024", progress=False
     )
-    assert [layer.directions is None for layer in collected.layers] == [True, False]
+    assert [layer.unit_rows is None for layer in collected.layers] == [True, False]
 
 
 def test_its_memory_is_said():

@@ -7,8 +7,6 @@ import rich.box
 import rich.console
 import rich.table
 
-from deepnrc.results.tables import measurement_summary, measurement_text
-
 if TYPE_CHECKING:
     from deepnrc.results.diagnosis import Diagnosis
     from deepnrc.results.measurement import Measurement
@@ -23,9 +21,9 @@ def show_measurement(measurement: "Measurement", *, title: str | None = None) ->
     if not sys.stdout.isatty():
         print(measurement)
         return
-    table = measurement_text(measurement)
+    table = measurement.table
     console = rich.console.Console(highlight=False)
-    console.print(measurement_summary(measurement), markup=False)
+    console.print(measurement.summary, markup=False)
     shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for i, heading in enumerate(table.headings):
         shown.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)

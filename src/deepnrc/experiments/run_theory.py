@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import DataError
+from deepnrc.metrics.view import Undefined
 from deepnrc.passes.collect import collect
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.theory import Convention, TheoryGap, theory_gap
@@ -62,8 +63,8 @@ def run_theory(run: OpenedRun) -> RunTheory:
     energy = float(covariance.diagonal().sum() + mean.square().sum())
     bias = run.model.get_submodule(last.name).bias is not None
     lambda_h, lambda_w, implied = _penalties(run, last.weight, energy, targets.target_dim)
-    if collection.squared_error is None:
-        raise DataError(f"the run's error is not known: {collection.squared_error_reason}")
+    if isinstance(collection.squared_error, Undefined):
+        raise DataError(f"the run's error is not known: {collection.squared_error.reason}")
     offset = targets.target_mean
     moment = targets.target_covariance + (0 if bias else torch.outer(offset, offset))
     gap = theory_gap(

@@ -1,9 +1,13 @@
-"""Every metric of a layer with its meaning: the one list that tables, files and docs go by."""
+"""Every metric of a layer with its meaning: the one list that records, tables, files and docs use.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+A new metric is a function in the file of its family and a field here.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from deepnrc.metrics.alignment import linear_cka, signal_target_cka
 from deepnrc.metrics.class_view import ClassView
@@ -18,6 +22,7 @@ from deepnrc.metrics.classification import (
     within_between_ratio,
     within_class_share,
 )
+from deepnrc.metrics.metric import Metric
 from deepnrc.metrics.prediction import linear_prediction_mse, linear_r2
 from deepnrc.metrics.spectrum import (
     covariance_stable_rank,
@@ -30,256 +35,246 @@ from deepnrc.metrics.spectrum import (
 from deepnrc.metrics.subspace import feature_weight_alignment, noise_weight_alignment
 from deepnrc.metrics.view import LayerView, Undefined
 
-__all__ = ["CATALOGUE", "CLASS_CATALOGUE", "Metric"]
+__all__ = [
+    "CATALOGUE",
+    "CLASS_CATALOGUE",
+    "ClassValues",
+    "LayerValues",
+    "computed",
+    "split_undefined",
+]
 
 View = TypeVar("View")
 
 
-@dataclass(frozen=True)
-class Metric(Generic[View]):
-    """A metric and how to read it.
-
-    Attributes:
-        name: Its name in code, tables and files.
-        label: Short heading; the paper's number where it has one (Deep NRC's, not 2024's).
-        compute: The function of a layer, seen as a `LayerView` or a `ClassView`.
-        low: Least possible value.
-        high: Greatest possible value; None where the width or the data set it.
-        collapsed: What the value does under collapse.
-        reading: One sentence for a newcomer.
-        source: Paper and place.
-    """
-
-    name: str
-    label: str
-    compute: Callable[[View], float | Undefined]
-    low: float
-    high: float | None
-    collapsed: str
-    reading: str
-    source: str
+def _metric(compute: Callable[[Any], float | Undefined], label: str, **facts: Any) -> Any:
+    """A field of the metric's name; NaN where it is undefined or the record is older than it."""
+    metric = Metric(compute.__name__, compute, label=label, **facts)
+    return field(default=math.nan, metadata={"metric": metric})
 
 
-_METRICS = (
-    Metric(
-        "noise_component",
-        "NRC1",
+@dataclass(frozen=True, kw_only=True)
+class LayerValues:
+    """The metrics of a layer, in the order in which tables show them; NaN where undefined."""
+
+    noise_component: float = _metric(
         noise_component,
-        0.0,
-        1.0,
-        "→ 0",
-        "Share of the features' variance outside as many directions as there are targets.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "signal_target_cka",
-        "NRC2",
+        "NRC1",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 0",
+        reading="Share of the features' variance outside as many directions as there are targets.",
+        source="[RU26] Table 1",
+    )
+    signal_target_cka: float = _metric(
         signal_target_cka,
-        0.0,
-        1.0,
-        "→ 1",
-        "Whether samples that are alike in the features' main directions have like targets.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "linear_cka",
-        "CKA",
+        "NRC2",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="Whether samples alike in the features' main directions have similar targets.",
+        source="[RU26] Table 1",
+    )
+    linear_cka: float = _metric(
         linear_cka,
-        0.0,
-        1.0,
-        "→ 1",
-        "The same for the whole features, noise included.",
-        "[K19]",
-    ),
-    Metric(
-        "feature_weight_alignment",
-        "NRC3",
+        "CKA",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="The same for the whole features, noise included.",
+        source="[K19]",
+    )
+    feature_weight_alignment: float = _metric(
         feature_weight_alignment,
-        0.0,
-        1.0,
-        "→ 1",
-        "Whether the weight reads the directions in which the features live.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "noise_weight_alignment",
-        "noise align",
+        "NRC3",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="Whether the weight reads the directions in which the features live.",
+        source="[RU26] Table 1",
+    )
+    noise_weight_alignment: float = _metric(
         noise_weight_alignment,
-        0.0,
-        1.0,
-        "→ 0",
-        "How much the weight reads directions that hold only noise.",
-        "[RU26] Figure 3",
-    ),
-    Metric(
-        "linear_prediction_mse",
-        "NRC4",
+        "noise align",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 0",
+        reading="How much the weight reads directions that hold only noise.",
+        source="[RU26] Figure 3",
+    )
+    linear_prediction_mse: float = _metric(
         linear_prediction_mse,
-        0.0,
-        None,
-        "→ the model's MSE",
-        "Error of the best linear prediction from this layer; compare with the model's own.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "linear_r2",
-        "linear R²",
+        "NRC4",
+        low=0.0,
+        high=None,
+        collapsed="→ the model's MSE",
+        reading="Error of the best linear prediction from this layer; compare with the model's.",
+        source="[RU26] Table 1",
+    )
+    linear_r2: float = _metric(
         linear_r2,
-        float("-inf"),
-        1.0,
-        "→ the model's R²",
-        "Share of the targets' variance that this linear prediction explains.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "stable_rank",
-        "stable rank",
+        "linear R²",
+        low=float("-inf"),
+        high=1.0,
+        collapsed="→ the model's R²",
+        reading="Share of the targets' variance that this linear prediction explains.",
+        source="[RU26] Table 1",
+    )
+    stable_rank: float = _metric(
         stable_rank,
-        1.0,
-        None,
-        "→ targets'",
-        "Directions the features use: total variance over the largest.",
-        "‖H_c‖_F²/‖H_c‖_2²",
-    ),
-    Metric(
-        "covariance_stable_rank",
-        "srank Σ_H",
+        "stable rank",
+        low=1.0,
+        high=None,
+        collapsed="→ targets'",
+        reading="Directions the features use: total variance over the largest.",
+        source="‖H_c‖_F²/‖H_c‖_2²",
+    )
+    covariance_stable_rank: float = _metric(
         covariance_stable_rank,
-        1.0,
-        None,
-        "→ targets'",
-        "The same of the covariance, as [RU26]'s figures draw it; smaller, for it squares.",
-        "[RU26] Figure 3",
-    ),
-    Metric(
-        "entropy_rank",
-        "entropy rank",
+        "srank Σ_H",
+        low=1.0,
+        high=None,
+        collapsed="→ targets'",
+        reading="The same of the covariance, as [RU26]'s figures draw it; smaller, for it squares.",
+        source="[RU26] Figure 3",
+    )
+    entropy_rank: float = _metric(
         entropy_rank,
-        1.0,
-        None,
-        "→ targets'",
-        "Directions the features use, by the entropy of their shares.",
-        "Roy and Vetterli 2007",
-    ),
-    Metric(
-        "participation_ratio",
-        "part. ratio",
+        "entropy rank",
+        low=1.0,
+        high=None,
+        collapsed="→ targets'",
+        reading="Directions the features use, by the entropy of their shares.",
+        source="Roy and Vetterli 2007",
+    )
+    participation_ratio: float = _metric(
         participation_ratio,
-        1.0,
-        None,
-        "→ targets'",
-        "Directions the features use, by how evenly they share the variance.",
-        "(Σλ)²/Σλ²",
-    ),
-    Metric(
-        "weight_stable_rank",
-        "srank W",
+        "part. ratio",
+        low=1.0,
+        high=None,
+        collapsed="→ targets'",
+        reading="Directions the features use, by how evenly they share the variance.",
+        source="(Σλ)²/Σλ²",
+    )
+    weight_stable_rank: float = _metric(
         weight_stable_rank,
-        1.0,
-        None,
-        "falls",
-        "Directions the weight uses.",
-        "[RU26] Figure 4",
-    ),
-)
+        "srank W",
+        low=1.0,
+        high=None,
+        collapsed="falls",
+        reading="Directions the weight uses.",
+        source="[RU26] Figure 4",
+    )
 
-_CLASS_METRICS = (
-    Metric(
-        "within_class_share",
-        "NC1",
+
+@dataclass(frozen=True, kw_only=True)
+class ClassValues:
+    """The further metrics of a classifier's layer; NaN where undefined."""
+
+    within_class_share: float = _metric(
         within_class_share,
-        0.0,
-        1.0,
-        "→ 0",
-        "Share of the features' variance within classes.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "within_between_ratio",
-        "NC1 pinv",
+        "NC1",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 0",
+        reading="Share of the features' variance within classes.",
+        source="[RU26] Table 1",
+    )
+    within_between_ratio: float = _metric(
         within_between_ratio,
-        0.0,
-        None,
-        "→ 0",
-        "Variance within classes over variance between them, along each direction between.",
-        "[P20] Figure 6",
-    ),
-    Metric(
-        "class_distance_variance",
-        "CDNV",
+        "NC1 pinv",
+        low=0.0,
+        high=None,
+        collapsed="→ 0",
+        reading="Variance within classes over variance between them, along each direction between.",
+        source="[P20] Figure 6",
+    )
+    class_distance_variance: float = _metric(
         class_distance_variance,
-        0.0,
-        None,
-        "→ 0",
-        "Variance of two classes over the distance of their means, over all pairs.",
-        "[G21] Definition 1",
-    ),
-    Metric(
-        "simplex_distance",
-        "NC2",
+        "CDNV",
+        low=0.0,
+        high=None,
+        collapsed="→ 0",
+        reading="Variance of two classes over the distance of their means, over all pairs.",
+        source="[G21] Definition 1",
+    )
+    simplex_distance: float = _metric(
         simplex_distance,
-        0.0,
-        2.0**0.5,
-        "→ 0",
-        "How far the class means are from equal lengths and equal angles (a simplex ETF).",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "class_norm_variation",
-        "NC2 norms",
+        "NC2",
+        low=0.0,
+        high=2.0**0.5,
+        collapsed="→ 0",
+        reading="How far the class means are from equal lengths and equal angles (a simplex ETF).",
+        source="[RU26] Table 1",
+    )
+    class_norm_variation: float = _metric(
         class_norm_variation,
-        0.0,
-        None,
-        "→ 0",
-        "How much the class means differ in length.",
-        "[P20] Figure 2",
-    ),
-    Metric(
-        "class_angle_deviation",
-        "NC2 angles",
+        "NC2 norms",
+        low=0.0,
+        high=None,
+        collapsed="→ 0",
+        reading="How much the class means differ in length.",
+        source="[P20] Figure 2",
+    )
+    class_angle_deviation: float = _metric(
         class_angle_deviation,
-        0.0,
-        2.0,
-        "→ 0",
-        "How far the angles between class means are from the widest they can all be.",
-        "[P20] Figure 4",
-    ),
-    Metric(
-        "class_weight_alignment",
-        "NC3",
+        "NC2 angles",
+        low=0.0,
+        high=2.0,
+        collapsed="→ 0",
+        reading="How far the angles between class means are from the widest they can all be.",
+        source="[P20] Figure 4",
+    )
+    class_weight_alignment: float = _metric(
         class_weight_alignment,
-        0.0,
-        1.0,
-        "→ 1",
-        "Whether the weight reads the directions in which class means differ.",
-        "[RU26] Table 1",
-    ),
-    Metric(
-        "class_weight_cosine",
-        "NC3 cos",
+        "NC3",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="Whether the weight reads the directions in which class means differ.",
+        source="[RU26] Table 1",
+    )
+    class_weight_cosine: float = _metric(
         class_weight_cosine,
-        -1.0,
-        1.0,
-        "→ 1",
-        "Whether each class's row of the last weight points to its mean.",
-        "[P20] Figure 5",
-    ),
-    Metric(
-        "nearest_mean_agreement",
-        "NC4",
+        "NC3 cos",
+        low=-1.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="Whether each class's row of the last weight points to its mean.",
+        source="[P20] Figure 5",
+    )
+    nearest_mean_agreement: float = _metric(
         nearest_mean_agreement,
-        0.0,
-        1.0,
-        "→ 1",
-        "How often the nearest class mean is what the network decides.",
-        "[RU26] Table 1",
-    ),
-)
+        "NC4",
+        low=0.0,
+        high=1.0,
+        collapsed="→ 1",
+        reading="How often the nearest class mean is what the network decides.",
+        source="[RU26] Table 1",
+    )
 
-CATALOGUE: Mapping[str, Metric[LayerView]] = MappingProxyType({x.name: x for x in _METRICS})
-"""Every metric of a layer by name, in the order tables show them."""
 
-CLASS_CATALOGUE: Mapping[str, Metric[ClassView]] = MappingProxyType(
-    {x.name: x for x in _CLASS_METRICS}
-)
+def _listed(record: type[Any]) -> Mapping[str, Metric[Any]]:
+    return MappingProxyType({f.name: f.metadata["metric"] for f in fields(record)})
+
+
+CATALOGUE: Mapping[str, Metric[LayerView]] = _listed(LayerValues)
+"""Every metric of a layer by name, in the order in which tables show them."""
+
+CLASS_CATALOGUE: Mapping[str, Metric[ClassView]] = _listed(ClassValues)
 """The metrics of a classifier's layer, which stand beside the others."""
+
+
+def computed(
+    metrics: Iterable[Metric[View]], view: View
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Value of each metric, NaN where undefined, and the reasons."""
+    return split_undefined({metric.name: metric.compute(view) for metric in metrics})
+
+
+def split_undefined(
+    values: Mapping[str, float | Undefined],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The values, NaN for each undefined one, and the reasons of these."""
+    undefined = {k: v.reason for k, v in values.items() if isinstance(v, Undefined)}
+    return {k: math.nan if isinstance(v, Undefined) else v for k, v in values.items()}, undefined

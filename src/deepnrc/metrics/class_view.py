@@ -1,6 +1,6 @@
 """What every metric of classification looks at: a layer's moments by class, and W."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.linalg.spectra import numerical_rank
-from deepnrc.metrics.view import LayerView
+from deepnrc.metrics.view import LayerView, Undefined
 from deepnrc.moments.by_class import ClassMoments
 
 __all__ = ["ClassView", "between_classes"]
@@ -25,16 +25,14 @@ class ClassView:
         classes: Its moments by class.
         is_output: Whether it is the last layer, with a row of W a class.
         spread: Σ ((h − μ_c)·v)² over the rows, along each direction of `between_classes`.
-        agreeing: Rows whose nearest class mean is the network's decision; None: not known.
-        agreement_reason: Why not.
+        agreeing: Rows whose nearest class mean is the network's decision.
     """
 
     layer: LayerView
     classes: ClassMoments
     spread: Float64[Tensor, " r"]
     is_output: bool = False
-    agreeing: int | None = None
-    agreement_reason: str = ""
+    agreeing: int | Undefined = field(default=Undefined("the decisions are not known"))
 
     @property
     def class_count(self) -> int:

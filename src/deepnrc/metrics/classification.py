@@ -195,8 +195,8 @@ def nearest_mean_agreement(view: ClassView) -> float | Undefined:
     """
     if reason := view.one_point:
         return Undefined(reason)
-    if view.agreeing is None:
-        return Undefined(view.agreement_reason)
+    if isinstance(view.agreeing, Undefined):
+        return view.agreeing
     return view.agreeing / view.layer.moments.count
 
 

@@ -121,8 +121,7 @@ def last_layer_record(
     directions: UnitRows | None,
     *,
     variant: str | None,
-    squared_errors: tuple[float, ...] | None,
-    squared_error_reason: str = "",
+    squared_errors: tuple[float, ...] | Undefined,
 ) -> LastLayer:
     """The record of a last layer from its moments, its weight and the model's errors.
 
@@ -131,8 +130,7 @@ def last_layer_record(
         view: With ``signal_rank`` t.
         directions: Its unit rows; None: not asked for.
         variant: How they were made.
-        squared_errors: Sum over the samples, by target; None: unknown.
-        squared_error_reason: Why they are unknown.
+        squared_errors: Sum over the samples, by target.
     """
     t, width = view.moments.target_dim, view.width
     covariance, gram = _target_moment(view), view.weight @ view.weight.T
@@ -149,7 +147,7 @@ def last_layer_record(
         results |= dict.fromkeys(("gram_residual", "gamma", "gamma_share"), fit)
     else:
         results |= _gamma(fit)
-    r2, target_r2 = _r2(view, squared_errors, squared_error_reason)
+    r2, target_r2 = _r2(view, squared_errors)
     results["r2"] = r2
     by_target = {f"target_r2[{i}]": value for i, value in enumerate(target_r2)}
     undefined = {k: v.reason for k, v in (results | by_target).items() if isinstance(v, Undefined)}
@@ -191,11 +189,11 @@ def _gamma(fit: GramFit) -> dict[str, float | Undefined]:
 
 
 def _r2(
-    view: LayerView, squared_errors: tuple[float, ...] | None, reason: str
+    view: LayerView, squared_errors: tuple[float, ...] | Undefined
 ) -> tuple[float | Undefined, list[float | Undefined]]:
     scatter = view.moments.target_scatter.diagonal().tolist()
-    if squared_errors is None:
-        return Undefined(reason), [Undefined(reason)] * len(scatter)
+    if isinstance(squared_errors, Undefined):
+        return squared_errors, [squared_errors] * len(scatter)
     constant = Undefined("the target is the same for every sample")
     by_target = [
         1.0 - error / total if total > 0.0 else constant

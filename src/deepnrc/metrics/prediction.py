@@ -37,7 +37,7 @@ def linear_fit(view: LayerView) -> LinearFit:
     With an intercept both sides are centred; without, raw second moments are used. The error is
     Tr S_Y − Σ ‖v_iᵀS_HY‖²/λ_i over the kept eigenpairs of S_H, divided by t. Directions of less
     than 4·d·eps of the largest eigenvalue are not told from rounding and dropped whatever the
-    cut-off, so that the least effective ``rtol`` is √(4·d·eps), 5e-7 at a width of 256.
+    cut-off, so that the least effective ``rcond`` is √(4·d·eps), 5e-7 at a width of 256.
 
     The floor adds up, to first order, what an uncertainty of the moments does to the error: by
     the coefficients of the prediction, and by which directions are kept.
@@ -55,7 +55,7 @@ def linear_fit(view: LayerView) -> LinearFit:
     if view.intercept and view.constant_features:
         return LinearFit(total / t, 0.0, 0)
     values = spectrum.values
-    cut = max(view.rtol**2, 4 * view.width * _DOUBLE) * float(values[0])
+    cut = max(view.rcond**2, 4 * view.width * _DOUBLE) * float(values[0])
     rank = int(((values >= cut) & (values > 0)).sum())
     projected = spectrum.vectors.T @ cross
     kept, kept_values = projected[:rank], values[:rank, None]

@@ -30,7 +30,7 @@ class LayerView:
         signal_rank: k, the dimension of the signal subspace asked for (t by default).
         center: Whether the noise component and the alignments use the centred second moment.
         intercept: Whether the linear prediction has one.
-        rtol: Singular values of the features below this share of the largest are dropped in the
+        rcond: Singular values of the features below this share of the largest are dropped in the
             linear prediction.
         feature_eps: Machine epsilon of the features' own dtype.
         weight_eps: Machine epsilon of the weight's own dtype.
@@ -41,7 +41,7 @@ class LayerView:
     signal_rank: int
     center: bool = True
     intercept: bool = True
-    rtol: float = 1e-3
+    rcond: float = 1e-3
     feature_eps: float = torch.finfo(torch.float64).eps
     weight_eps: float = torch.finfo(torch.float64).eps
 

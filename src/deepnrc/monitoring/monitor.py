@@ -5,48 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
+from deepnrc.passes.collect import collect_with
+from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.diagnosis import diagnose
-from deepnrc.results.measure import measure
+from deepnrc.results.evaluate import evaluate
 from deepnrc.results.measurement import Measurement
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-__all__ = ["Monitor", "MonitorRecord", "log_spaced"]
-
-
-def log_spaced(last: int, count: int) -> tuple[int, ...]:
-    """Epochs from 0 to ``last``, evenly spaced in the logarithm where whole numbers allow.
-
-    Args:
-        last: The last epoch, at least 1.
-        count: How many, 0 and ``last`` among them; fewer when there are not so many.
-
-    Returns:
-        Ascending, without repetition.
-
-    Raises:
-        ArgumentError: ``last`` or ``count`` is below 1.
-
-    Example:
-        >>> log_spaced(1000, 9)
-        (0, 1, 3, 7, 19, 52, 139, 373, 1000)
-    """
-    for name, value in (("last", last), ("count", count)):
-        if value < 1:
-            raise ArgumentError(f"{name} must be at least 1; got {value}")
-    if count > last:
-        return tuple(range(last + 1))
-    if count <= 2:
-        return (0, last)[2 - count :]
-    exact, epochs = 1.0, [0, 1]
-    while len(epochs) < count:
-        # The ratio that still reaches the end; below 1 apart, whole numbers follow one another.
-        ratio = (last / exact) ** (1 / (count - len(epochs)))
-        exact = max(exact * ratio, epochs[-1] + 1.0)
-        epochs.append(round(exact))
-    return tuple(epochs)
+__all__ = ["Monitor", "MonitorRecord"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +48,10 @@ class Monitor:
             again and again, such as the training data without shuffling or a part of them; or
             several by name, ``{"train": …, "test": …}``.
         every: Measure at the multiples of this; 1 where neither this nor ``epochs`` is given.
-        epochs: Measure at these, in place of ``every``; `log_spaced` makes such a list.
+        epochs: Measure at these, in place of ``every``;
+            `deepnrc.monitoring.schedule.log_spaced` makes such a list.
         on_record: Called with each new `MonitorRecord`.
-        options: Passed on to `deepnrc.measure`.
+        options: As of `deepnrc.measure`, checked here; ``progress`` is off unless asked for.
 
     Raises:
         ArgumentError: Both ``every`` and ``epochs``, one of them out of range, or a probe loader
@@ -134,7 +104,9 @@ class Monitor:
         if self._epochs is not None and min(self._epochs, default=0) < 0:
             raise ArgumentError(f"epochs must be at least 0; got {min(self._epochs)}")
         self._on_record = on_record
-        self._options = {"progress": False, **options}
+        self._options = MeasureOptions.of(
+            {"progress": False, **options}, also=("every", "epochs", "on_record")
+        )
         self._history: list[MonitorRecord] = []
         self._closed = False
 
@@ -167,7 +139,7 @@ class Monitor:
         if any(record.epoch == epoch for record in self._history):
             raise ArgumentError(f"epoch {epoch} was measured already: call step once an epoch")
         measurements = {
-            name: measure(self._model, loader, **self._options)
+            name: evaluate(collect_with(self._model, loader, self._options))
             for name, loader in self._probes.items()
         }
         record = MonitorRecord(epoch, measurements)

@@ -1,11 +1,9 @@
-"""The record of a measurement: every metric at every layer, on disk and back.
-
-Longer than a file should be for its field lists, which are what a reader looks up.
-"""
+"""The record of a measurement: every metric at every layer, as text, on disk and back."""
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from deepnrc._version import __version__
@@ -13,108 +11,21 @@ from deepnrc.activations.layers import Skipped
 from deepnrc.errors import FileError
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 from deepnrc.metrics.last_layer import LastLayer
-from deepnrc.results.tables import measurement_table
+from deepnrc.results.layer_measurement import LayerMeasurement
+from deepnrc.results.layer_table import layer_table
 from deepnrc.storage.documents import read_document, write_document
 from deepnrc.storage.records import plain, restored
+from deepnrc.support.text import Table, counted, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ClassCollapse", "LayerMeasurement", "Measurement", "load"]
+__all__ = ["Measurement", "load"]
 
 _VERSION = 2
 
 
-@dataclass(frozen=True)
-class ClassCollapse:
-    """Neural collapse of one layer of a classifier; NaN where undefined, with the reason.
-
-    The metrics are described in `deepnrc.metrics.classification`.
-
-    Attributes:
-        undefined: Reason by name of each undefined value.
-    """
-
-    within_class_share: float
-    within_between_ratio: float
-    class_distance_variance: float
-    simplex_distance: float
-    class_norm_variation: float
-    class_angle_deviation: float
-    class_weight_alignment: float
-    class_weight_cosine: float
-    nearest_mean_agreement: float
-    undefined: Mapping[str, str]
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The metrics by name; NaN where undefined."""
-        return {name: getattr(self, name) for name in CLASS_CATALOGUE}
-
-
-@dataclass(frozen=True)
-class LayerMeasurement:
-    """Every metric of one layer; NaN where undefined, with the reason in ``undefined``.
-
-    The metrics are described in `deepnrc.metrics.catalogue`. Besides them:
-
-    Attributes:
-        name: Dotted module name.
-        kind: ``"linear"``, ``"linear_in_out"`` or ``"convolution"``.
-        width: d, the width of its features.
-        rows: Feature rows seen: samples × positions × calls.
-        calls: Calls in the whole pass.
-        signal_rank: k of NRC1 and NRC2: asked for, capped by the width.
-        alignment_rank: k of NRC3: also capped by the ranks of features and weight.
-        random_alignment: What NRC3 would be for unrelated subspaces of these dimensions.
-        noise_component_floor: Rounding bound of the noise component.
-        linear_prediction_floor: Rounding bound of ``linear_prediction_mse``.
-        linear_prediction_rank: Feature directions the linear prediction kept.
-        bound_residual: Left side of Proposition 1.
-        bound: Right side of Proposition 1.
-        eigenvalues: Of the features' covariance, descending.
-        undefined: Reason by name of each undefined value.
-        notes: What else should be known when reading the values.
-        collapse: Neural collapse, NC1–4; None for a regression.
-    """
-
-    name: str
-    kind: str
-    width: int
-    rows: int
-    calls: int
-    signal_rank: int
-    alignment_rank: int
-    noise_component: float
-    signal_target_cka: float
-    linear_cka: float
-    feature_weight_alignment: float
-    noise_weight_alignment: float
-    linear_prediction_mse: float
-    linear_r2: float
-    stable_rank: float
-    covariance_stable_rank: float
-    entropy_rank: float
-    participation_ratio: float
-    weight_stable_rank: float
-    random_alignment: float
-    noise_component_floor: float
-    linear_prediction_floor: float
-    linear_prediction_rank: int
-    bound_residual: float
-    bound: float
-    eigenvalues: tuple[float, ...]
-    undefined: Mapping[str, str]
-    notes: tuple[str, ...]
-    collapse: ClassCollapse | None = None
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The catalogue's metrics by name; NaN where undefined."""
-        return {name: getattr(self, name) for name in CATALOGUE}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What one pass over the data says of a model: one record a layer, in calling order.
 
@@ -131,7 +42,7 @@ class Measurement:
         target_eigenvalues: Of Σ_Y, descending.
         center: Whether NRC1 and NRC3 used the centred second moment.
         intercept: Whether the linear prediction had an intercept.
-        rtol: Cut-off of the linear prediction, relative to the largest singular value.
+        rcond: Cut-off of the linear prediction, relative to the largest singular value.
         reduce: How activations became rows.
         precision: ``"mixed"`` or ``"double"``.
         state_bytes: Bound of the memory the pass held for its sums.
@@ -157,7 +68,7 @@ class Measurement:
     target_eigenvalues: tuple[float, ...]
     center: bool
     intercept: bool
-    rtol: float
+    rcond: float = field(metadata={"stored_as": "rtol"})
     reduce: str
     precision: str
     state_bytes: int
@@ -185,7 +96,49 @@ class Measurement:
         return len(self.layers)
 
     def __str__(self) -> str:
-        return measurement_table(self)
+        parts = [self.summary, str(self.table)]
+        parts += [f"not measured: {x.name}: {x.reason}" for x in self.skipped]
+        return "\n".join(parts)
+
+    @property
+    def table(self) -> Table:
+        """One row a layer, as ``print`` shows it below the summary."""
+        classify = self.task == "classification"
+        return layer_table(self.layers, classify=classify, last_layer=self.last_layer)
+
+    @property
+    def summary(self) -> str:
+        """What was measured and how well the model predicts, in two lines."""
+        samples, batches = (
+            counted(self.samples, "sample"),
+            counted(self.batches, "batch", "batches"),
+        )
+        targets = counted(self.target_dim, "target dimension")
+        rank = f"signal rank {self.signal_rank}"
+        if self.task == "classification":
+            targets = f"{self.target_dim} classes"
+            rank += " (classes − 1)" if self.signal_rank == self.target_dim - 1 else ""
+        text = f"{self.model}: {samples} in {batches}, {targets}, {rank}"
+        text += "" if self.center else ", uncentred"
+        text += "" if self.intercept else ", no intercept in NRC4"
+        if self.accuracy is not None:
+            return f"{text}\nmodel's own accuracy {self._own('accuracy')}"
+        if "model_mse" in self.undefined:
+            return f"{text}\nmodel's own MSE {self._own('model_mse')}"
+        text += f"\nmodel's own MSE {number(self.model_mse)}, R² {number(self.model_r2)}"
+        if self.model_r2 <= 0.0:
+            text += " (no better than the targets' mean: NRC4 below says little)"
+        return text
+
+    def _own(self, name: str) -> str:
+        reason = self.undefined.get(name)
+        return f"undefined: {reason}" if reason else number(getattr(self, name))
+
+    @property
+    def rtol(self) -> float:
+        """The old name of ``rcond``."""
+        warnings.warn("Measurement.rtol is now called rcond", FutureWarning, stacklevel=2)
+        return self.rcond
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -196,12 +149,14 @@ class Measurement:
         """One row a layer, indexed by its name; one column a field, but for spectrum and texts."""
         import pandas as pd  # noqa: PLC0415  - slow to import
 
-        left_out = {"name", "eigenvalues", "undefined", "notes", "collapse"}
+        left_out = {"name", "eigenvalues", "undefined", "notes", "collapse", "extra"}
         columns = [f.name for f in fields(LayerMeasurement) if f.name not in left_out]
         rows = [[getattr(record, column) for column in columns] for record in self.layers]
         frame = pd.DataFrame(rows, index=pd.Index(self.names, name="layer"), columns=columns)
         for name in CLASS_CATALOGUE if self.task == "classification" else ():
             frame[name] = [getattr(record.collapse, name) for record in self.layers]
+        for name in self.layers[0].extra if self.layers else ():
+            frame[name] = [record.extra[name] for record in self.layers]
         return frame
 
     def to_dict(self) -> dict[str, Any]:
@@ -211,12 +166,13 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Measurement":
-        """The record back from `to_dict`.
+        """The record back from `to_dict`; metrics younger than it are undefined.
 
         Raises:
             KeyError: A field is missing.
         """
-        measurement: Measurement = restored(cls, record)
+        layers = [{**x, "undefined": {**_younger(x), **x["undefined"]}} for x in record["layers"]]
+        measurement: Measurement = restored(cls, {**record, "layers": layers})
         return measurement
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -226,6 +182,11 @@ class Measurement:
             FileError: The folder is missing or cannot be written to.
         """
         write_document(path, "measurement", _VERSION, self.to_dict())
+
+
+def _younger(layer: Mapping[str, Any]) -> dict[str, str]:
+    missing = [name for name in CATALOGUE if name not in layer]
+    return dict.fromkeys(missing, "the record is older than this metric: measure again")
 
 
 def load(path: str | os.PathLike[str]) -> Measurement:

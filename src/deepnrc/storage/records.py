@@ -16,7 +16,11 @@ def plain(value: Any) -> Any:
         value: A dataclass, tuple, mapping, number, text or None.
     """
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            stored_name(f): plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if getattr(value, f.name) or not f.metadata.get("omit_empty")
+        }
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, tuple):
@@ -44,6 +48,8 @@ def restored(kind: Any, value: Any) -> Any:
         return math.nan
     if get_origin(kind) is tuple:
         return tuple(restored(get_args(kind)[0], item) for item in value)
+    if get_origin(kind) is Mapping:
+        return {key: restored(get_args(kind)[1], item) for key, item in value.items()}
     if get_origin(kind) is types.UnionType and value is not None:
         (inner,) = [option for option in get_args(kind) if option is not types.NoneType]
         return restored(inner, value)
@@ -52,8 +58,19 @@ def restored(kind: Any, value: Any) -> Any:
 
 def _record(kind: Any, values: Mapping[str, Any]) -> Any:
     given = {
-        field.name: restored(field.type, values[field.name])
+        field.name: restored(field.type, values[stored_name(field)])
         for field in dataclasses.fields(kind)
-        if field.name in values or field.default is dataclasses.MISSING
+        if stored_name(field) in values or _is_needed(field)
     }
     return kind(**given)
+
+
+def stored_name(field: "dataclasses.Field[Any]") -> str:
+    """The key of a field: its name, unless it is older than that."""
+    name: str = field.metadata.get("stored_as", field.name)
+    return name
+
+
+def _is_needed(field: "dataclasses.Field[Any]") -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing

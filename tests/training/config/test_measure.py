@@ -29,5 +29,5 @@ def test_the_papers_schedule_has_70_epochs():
 @pytest.mark.parametrize("value", ["0", "-1", "all"])
 def test_signal_rank_is_a_number_or_targets(refused, value):
     message = refused(f"measure.signal_rank={value}")
-    assert "'measure.signal_rank': must be a whole number of at least 1, or 'targets'" in message
+    assert "'measure.signal_rank': must be a whole number of at least 1, 'targets'" in message
     assert message.endswith("(--set measure.signal_rank)")

@@ -6,7 +6,8 @@ from deepnrc.errors import DataError
 from deepnrc.experiments.paper.published import published, with_published
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.report.panels import Curve, Panel, median
-from deepnrc.results.measurement import LayerMeasurement, Measurement
+from deepnrc.results.layer_measurement import LayerMeasurement
+from deepnrc.results.measurement import Measurement
 from deepnrc.support.text import number
 
 __all__ = [

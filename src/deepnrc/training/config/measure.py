@@ -1,10 +1,12 @@
 """The table ``[measure]``: when and how the network is measured during training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from deepnrc.monitoring.monitor import log_spaced
+from deepnrc.errors import ArgumentError
+from deepnrc.monitoring.schedule import log_spaced
+from deepnrc.passes.options import MeasureOptions
 from deepnrc.training.config.table import Table
 
 __all__ = ["MeasureConfig"]
@@ -41,8 +43,10 @@ class MeasureConfig(Table):
     @field_validator("signal_rank")
     @classmethod
     def _rank(cls, value: int | str | None) -> int | str | None:
-        if value not in (None, "targets") and (isinstance(value, str) or value < 1):
-            raise ValueError(f"must be a whole number of at least 1, or 'targets'; got {value!r}")
+        try:
+            MeasureOptions(signal_rank=value)
+        except ArgumentError as error:
+            raise ValueError(str(error).removeprefix("signal_rank ")) from error
         return value
 
     @model_validator(mode="after")
@@ -52,10 +56,11 @@ class MeasureConfig(Table):
             raise ValueError(f"{' and '.join(given)} exclude each other: keep one")
         return self
 
-    def options(self) -> dict[str, Any]:
-        """How to measure, as keyword arguments of `deepnrc.measure`."""
+    @property
+    def options(self) -> MeasureOptions:
+        """How to measure, without a progress bar."""
         names = ("layers", "signal_rank", "center", "intercept", "last_layer")
-        return {name: getattr(self, name) for name in names}
+        return MeasureOptions(**{name: getattr(self, name) for name in names}, progress=False)
 
     def schedule(self, epochs: int) -> tuple[int, ...]:
         """The epochs to measure at, ascending, of a run of so many."""

@@ -224,7 +224,7 @@ class Session:
             self.state.model,
             {name: probe(self._parts.feeds[name], self.config) for name in names},
             epochs=measure.schedule(self.config.training.epochs),
-            **measure.options(),
+            options=measure.options,
         )
 
     def _measure(self) -> None:

@@ -1,0 +1,127 @@
+"""Every metric of one layer, from its moments and its weight."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, computed
+from deepnrc.metrics.class_view import ClassView
+from deepnrc.metrics.prediction import linear_fit
+from deepnrc.metrics.proposition import proposition_1
+from deepnrc.metrics.spectrum import noise_component_floor
+from deepnrc.metrics.subspace import random_alignment
+from deepnrc.metrics.view import LayerView, Undefined
+from deepnrc.passes.collection import Collection, LayerCollection
+from deepnrc.passes.options import MeasureOptions
+from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
+
+__all__ = ["layer_measurement", "layer_view"]
+
+_UNSEEN = (
+    "the layer saw no rows: its forward was never called (not used by the model, or its weight is "
+    "used directly by a fused kernel)"
+)
+
+
+def layer_view(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerView:
+    """What the metrics see of a layer that was called."""
+    assert layer.moments is not None
+    assert layer.dtype is not None
+    return LayerView(
+        layer.moments,
+        layer.weight,
+        signal_rank,
+        center=options.center,
+        intercept=options.intercept,
+        rcond=options.rcond,
+        feature_eps=torch.finfo(layer.dtype).eps,
+        weight_eps=torch.finfo(layer.weight_dtype).eps,
+    )
+
+
+def layer_measurement(
+    layer: LayerCollection, collection: Collection, options: MeasureOptions, signal_rank: int
+) -> LayerMeasurement:
+    """The record of a layer; all of it undefined where the layer was not called."""
+    if layer.moments is None:
+        return _unseen(layer, options, signal_rank)
+    view = layer_view(layer, options, signal_rank)
+    values, undefined = computed(CATALOGUE.values(), view)
+    extra, reasons = computed(options.metrics, view)
+    undefined |= reasons
+    proposition, fit = proposition_1(view), linear_fit(view)
+    bounds = {}
+    if isinstance(proposition, Undefined):
+        undefined |= dict.fromkeys(("bound", "bound_residual"), proposition.reason)
+    else:
+        bounds = {"bound": proposition.bound, "bound_residual": proposition.residual}
+    if "feature_weight_alignment" not in undefined:
+        bounds["random_alignment"] = random_alignment(view.width, view.alignment_k)
+    return LayerMeasurement(
+        name=layer.name,
+        kind=layer.kind,
+        width=view.width,
+        rows=layer.rows,
+        calls=layer.calls,
+        signal_rank=view.feature_k,
+        alignment_rank=view.alignment_k if "random_alignment" in bounds else 0,
+        **values,
+        **bounds,
+        noise_component_floor=noise_component_floor(view),
+        linear_prediction_floor=fit.floor,
+        linear_prediction_rank=fit.rank,
+        eigenvalues=tuple(view.covariance_spectrum.values.tolist()),
+        undefined=undefined,
+        notes=tuple(_notes(view, fit.rank, undefined)),
+        collapse=_collapse(layer, view, collection),
+        extra=extra,
+    )
+
+
+def _collapse(
+    layer: LayerCollection, view: LayerView, collection: Collection
+) -> ClassCollapse | None:
+    if layer.classes is None or layer.spread is None:
+        return None
+    class_view = ClassView(
+        view,
+        layer.classes,
+        layer.spread.within,
+        is_output=collection.output_layer is layer,
+        agreeing=layer.spread.agreeing,
+    )
+    values, undefined = computed(CLASS_CATALOGUE.values(), class_view)
+    return ClassCollapse(**values, undefined=undefined)
+
+
+def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator[str]:
+    k = view.signal_rank
+    if view.feature_k < k:
+        yield f"NRC2 uses all {view.width} directions of the layer: the signal rank is {k}"
+    if "feature_weight_alignment" not in undefined and view.alignment_k < k:
+        yield (
+            f"NRC3 compares {view.alignment_k} directions, not {k}: width {view.width}, rank of "
+            f"the features {view.feature_rank}, rank of the weight {view.weight_rank}"
+        )
+    samples = view.moments.count - (1 if view.intercept else 0)
+    if rank >= samples > 0:
+        yield f"NRC4 fits {rank} directions to {view.moments.count} rows: it interpolates"
+
+
+def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerMeasurement:
+    names = [*CATALOGUE, "bound", "bound_residual", *(metric.name for metric in options.metrics)]
+    classify = options.task == "classification"
+    return LayerMeasurement(
+        name=layer.name,
+        kind=layer.kind,
+        width=layer.weight.shape[1],
+        rows=0,
+        calls=layer.calls,
+        signal_rank=signal_rank,
+        alignment_rank=0,
+        undefined=dict.fromkeys(names, _UNSEEN),
+        collapse=ClassCollapse(undefined=dict.fromkeys(CLASS_CATALOGUE, _UNSEEN))
+        if classify
+        else None,
+        extra=dict.fromkeys((metric.name for metric in options.metrics), float("nan")),
+    )
