@@ -202,3 +202,16 @@ def test_log_spaced_short(last, count, epochs):
 def test_log_spaced_refuses_less_than_one(last, count, name):
     with pytest.raises(ArgumentError, match=f"{name} must be at least 1; got 0"):
         log_spaced(last, count)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"evry": 5}, "there is no option 'evry': did you mean 'every'"),
+        ({"rcond": 2.0}, "rcond must be at least 0 and below 1; got 2.0"),
+        ({"task": "classify"}, "task must be 'regression' or 'classification'; got 'classify'"),
+    ],
+)
+def test_a_wrong_option_is_refused_at_construction(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        Monitor(small_network(), [regression_data()], **options)

@@ -354,6 +354,13 @@ def test_arguments_of_the_wrong_kind():
             "rank, or None for the target dimension; got 2.0"
         ),
         "measure(model, batches, rcond='x')": "rcond must be at least 0 and below 1; got 'x'",
+        "measure(model, batches, metrics=[len])": (
+            "metrics must be a list of deepnrc.Metric; it holds a builtin_function_or_method: wrap "
+            "a function as deepnrc.Metric('my_metric', compute=function)"
+        ),
+        "measure(model, batches, metrics=[deepnrc.Metric('a', 3)])": (
+            "metric 'a': compute must be a function of a LayerView; got a int"
+        ),
         "measure(model, batches, precision=32)": "precision must be 'mixed' or 'double'; got 32",
         "measure(model, batches, layers=7)": (
             "layers must be a name, a glob, a module type, a predicate or several of these; got int"
@@ -364,6 +371,7 @@ def test_arguments_of_the_wrong_kind():
     }
     out = in_plain_python(f"""
         import json
+        import deepnrc
         from deepnrc import measure
         from deepnrc.errors import DeepNRCError
         from helpers import regression_data, small_network
@@ -393,3 +401,19 @@ def test_models_that_cannot_be_measured_say_what_to_do():
         deepnrc.measure(lazy, [(x, y)])
     lazy(x)
     assert deepnrc.measure(lazy, [(x, y)]).names == ("0",)
+
+
+def test_a_file_that_is_older_than_a_metric(measurement, tmp_path):
+    """As an earlier version wrote it, without a metric that was added since."""
+    path = tmp_path / "m.json"
+    measurement.save(path)
+    document = json.loads(path.read_text())
+    for layer in document["record"]["layers"]:
+        del layer["entropy_rank"]
+    path.write_text(json.dumps(document))
+    loaded = deepnrc.load(path)
+    assert math.isnan(loaded["2"].entropy_rank)
+    reason = "the record is older than this metric: measure again"
+    assert loaded["2"].undefined["entropy_rank"] == reason
+    assert loaded["2"].stable_rank == measurement["2"].stable_rank
+    assert deepnrc.diagnose(loaded) == deepnrc.diagnose(measurement)
