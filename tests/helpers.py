@@ -53,6 +53,17 @@ def in_batches(*tensors, size=16):
     ]
 
 
+class Branched(nn.Module):
+    """Three weight layers, "encoder.first", "encoder.conv" and "head"; a ReLU under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.ModuleDict({"first": nn.Linear(8, 8), "conv": nn.Conv1d(8, 8, 1)})
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(8, 2)
+        self.again = self.relu
+
+
 def small_network(d=8, width=16, t=2, *, seed=0):
     """Two linear layers, "0" and "2", with a ReLU between them."""
     with seeded(seed):

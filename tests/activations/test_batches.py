@@ -22,17 +22,17 @@ def test_a_pair_is_inputs_and_targets(kind):
     [
         (
             {"pixels": 1, "action": 2},
-            r"it gave a mapping with the keys 'pixels', 'action': pass "
+            r"got a mapping with the keys 'pixels', 'action': pass "
             r"unpack=lambda batch: \(batch\['x'\], batch\['y'\]\)$",
         ),
         (
             (1, 2, 3),
-            r"it gave a tuple of 3: pass unpack=lambda batch: "
+            r"got a tuple of 3: pass unpack=lambda batch: "
             r"\(\(batch\[0\], batch\[1\]\), batch\[-1\]\)$",
         ),
-        ([1], r"it gave a list of 1: pass unpack="),
-        (torch.zeros(4, 3), r"it gave a Tensor of shape \(4, 3\): pass unpack=lambda batch: "),
-        ("text", r"it gave a str: pass unpack="),
+        ([1], r"got a list of 1: pass unpack="),
+        (torch.zeros(4, 3), r"got a Tensor of shape \(4, 3\): pass unpack=lambda batch: "),
+        ("text", r"got a str: pass unpack="),
     ],
 )
 def test_anything_else_says_what_it_is_and_what_to_pass(batch, message):
@@ -107,7 +107,7 @@ def test_positions_are_samples_only_when_asked():
     assert torch.equal(rows, targets.reshape(6, 4).double())
     with pytest.raises(
         DataError,
-        match=r"targets of batch 5 have shape \(2, 3, 4\); expected \(samples,\) or \(samples, t\)"
+        match=r"targets of batch 5 must have shape \(samples,\) or \(samples, t\); got \(2, 3, 4\)"
         r": flatten further axes with unpack=, or .* with reduce='samples'",
     ):
         target_rows(targets, 5)
@@ -115,20 +115,23 @@ def test_positions_are_samples_only_when_asked():
 
 @pytest.mark.parametrize("shape", [(), (3, 0)])
 def test_targets_without_a_number_are_refused(shape):
-    with pytest.raises(DataError, match=r"targets of batch 1 have shape \("):
+    with pytest.raises(DataError, match=r"targets of batch 1 must have shape .*; got \("):
         target_rows(torch.zeros(shape), 1)
 
 
 @pytest.mark.parametrize("targets", [torch.zeros(3, dtype=torch.complex64), np.zeros(3) + 1j])
 def test_complex_targets_are_refused(targets):
-    with pytest.raises(DataError, match=r"targets of batch 2 are complex: split them into real"):
+    with pytest.raises(
+        DataError,
+        match=r"targets of batch 2 must be real; got complex numbers: split",
+    ):
         target_rows(targets, 2)
 
 
 @pytest.mark.parametrize("targets", [{"y": 1}, None, "abc", [[1.0], [2.0, 3.0]]])
 def test_targets_that_are_no_numbers_are_refused(targets):
     kind = type(targets).__name__
-    message = f"targets of batch 4 are a {kind}, not a tensor: pass unpack= to pick them"
+    message = f"targets of batch 4 must be a tensor; got a {kind}: pass unpack= to pick them"
     with pytest.raises(DataError, match=message):
         target_rows(targets, 4)
 

@@ -101,7 +101,7 @@ def test_a_call_without_a_tensor_is_named():
             return super().forward(torch.tensor(x))
 
     model = nn.Sequential(Strange(2, 1))
-    message = "layer '0' was called without a tensor; leave it out with layers="
+    message = "layer '0' must be called with a tensor; got none: leave it out with layers="
     with (
         pytest.raises(LayerError, match=message),
         InputHooks({"0": model[0]}, lambda name, x: None),

@@ -14,7 +14,7 @@ from deepnrc.errors import ArgumentError, DataError, NonFiniteError
     ("task", "classes", "message"),
     [
         ("classify", None, "task must be 'regression' or 'classification'; got 'classify'"),
-        ("regression", 3, "classes=3 goes with task='classification'; the task is 'regression'"),
+        ("regression", 3, "classes must be left out when task='regression'; got 3: pass task="),
         ("classification", 1, "classes must be a whole number of at least 2; got 1"),
         ("classification", 3.0, "classes must be a whole number of at least 2; got 3.0"),
         ("classification", True, "classes must be a whole number of at least 2; got True"),
@@ -44,30 +44,27 @@ def test_the_number_of_classes():
             torch.tensor([0, 1]),
             torch.zeros(2),
             ArgumentError,
-            "the number of classes is not known: labels are whole numbers and the model returned "
-            "shape (2,), not one score a class; pass "
-            "forward= that returns scores, or classes=",
+            "the model must return one score for each class, as labels do not tell their number; "
+            "got shape (2,): pass forward= that returns the scores, or classes=",
         ),
         (
             torch.tensor([0, 1]),
             torch.zeros(2, 1),
             ArgumentError,
-            "the model returned shape (2, 1), not one score a class; pass "
-            "forward= that returns scores, or classes=",
+            "got shape (2, 1): pass forward= that returns the scores, or classes=",
         ),
         (
             torch.tensor([0, 1]),
             {"logits": torch.zeros(2, 2)},
             ArgumentError,
-            "the model returned a dict, not one score a class; pass "
-            "forward= that returns scores, or classes=",
+            "got a dict: pass forward= that returns the scores, or classes=",
         ),
         (
             torch.tensor([[0], [1]]),
             torch.zeros(2, 2),
             DataError,
-            "targets have shape (2, 1); task='classification' takes labels of shape (samples,) or "
-            "one-hot rows of shape (samples, classes): flatten them with unpack=",
+            "targets of task='classification' must be labels of shape (samples,) or one-hot rows "
+            "of shape (samples, classes); got shape (2, 1): flatten them with unpack=",
         ),
     ],
 )
@@ -109,30 +106,33 @@ def test_positions_are_samples():
     [
         (
             torch.tensor([0.0, 0.5]),
-            "labels of batch 4 are not whole numbers: task='classification' takes labels from 0 to "
-            "C − 1 or one-hot rows; for real targets leave task= out",
+            "labels of batch 4 must be whole numbers from 0 to 2; got 0.5: for real targets leave "
+            "task= out",
         ),
         (
             torch.tensor([0, 2, 3, 9]),
-            "labels of batch 4 must be from 0 to 2; sample 2 has 3: drop ignored samples, or pass "
-            "classes=",
+            "labels of batch 4 must be from 0 to 2; got 3 in its sample 2: drop ignored samples, "
+            "or pass classes=",
         ),
-        (torch.tensor([0, -100]), "labels of batch 4 must be from 0 to 2; sample 1 has -100"),
+        (
+            torch.tensor([0, -100]),
+            "must be from 0 to 2; got -100 in its sample 1: drop",
+        ),
         (
             torch.eye(4),
-            "targets of batch 4 have 4 columns for 3 classes: yield labels of shape (samples,) or "
-            "one-hot rows of shape (samples, classes)",
+            "targets of batch 4 must have 3 columns, one for each class; got 4: yield labels of "
+            "shape (samples,) or one-hot rows of shape (samples, classes)",
         ),
         (
             torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0]]),
-            "targets of batch 4 are not one-hot (first in its sample 1): each row must hold one 1 "
-            "and else 0; for soft labels measure with task='regression', for a label a position "
+            "targets of batch 4 must be one-hot rows, a single 1 and zeros; got another in its "
+            "sample 1: measure soft labels with task='regression'; with a label for each position, "
             "yield one-hot rows of shape (samples, positions, classes)",
         ),
-        (torch.tensor([[1.0, 1, 0]]), "targets of batch 4 are not one-hot (first in its sample 0)"),
-        (torch.zeros(1, 3), "targets of batch 4 are not one-hot (first in its sample 0)"),
-        (torch.tensor([[2.0, -1, 0]]), "targets of batch 4 are not one-hot"),
-        (torch.zeros(2, 3, 3), "targets of batch 4 have shape (2, 3, 3)"),
+        (torch.tensor([[1.0, 1, 0]]), "a single 1 and zeros; got another in its sample 0: "),
+        (torch.zeros(1, 3), "a single 1 and zeros; got another in its sample 0: "),
+        (torch.tensor([[2.0, -1, 0]]), "targets of batch 4 must be one-hot rows"),
+        (torch.zeros(2, 3, 3), "or (samples, t); got (2, 3, 3): flatten"),
     ],
 )
 def test_targets_that_are_no_labels(targets, message):

@@ -1,3 +1,5 @@
+"""Weight layers: found in any model, with W as a matrix; what is skipped says why."""
+
 import copy
 
 import numpy as np
@@ -7,17 +9,8 @@ from torch import nn
 
 from deepnrc.activations.layers import Skipped, find_layers
 from deepnrc.errors import LayerError
-from helpers import CONVOLUTIONS, seeded, small_network
+from helpers import CONVOLUTIONS, Branched, seeded, small_network
 from reference.subspace import conv_weight_matrix
-
-
-class Branched(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.ModuleDict({"first": nn.Linear(8, 8), "conv": nn.Conv1d(8, 8, 1)})
-        self.relu = nn.ReLU()
-        self.head = nn.Linear(8, 2)
-        self.again = self.relu
 
 
 def names(found):
@@ -67,73 +60,6 @@ def test_layers_come_in_the_models_order_and_under_their_first_name():
     assert names(find_layers(model, "alias")) == ["head"]
 
 
-@pytest.mark.parametrize(
-    ("select", "expected"),
-    [
-        ("head", ["head"]),
-        ("encoder.*", ["encoder.first", "encoder.conv"]),
-        ("*o*", ["encoder.first", "encoder.conv"]),
-        (nn.Linear, ["encoder.first", "head"]),
-        (nn.Conv1d, ["encoder.conv"]),
-        (lambda name, module: name.endswith("conv"), ["encoder.conv"]),
-        (lambda name, module: getattr(module, "out_features", 0) == 2, ["head"]),
-        (["head", nn.Conv1d], ["encoder.conv", "head"]),
-        (("head", ["encoder.first"]), ["encoder.first", "head"]),
-        (["head", "head", "h*"], ["head"]),
-    ],
-)
-def test_selection(select, expected):
-    layers, skipped = find_layers(Branched(), select)
-    assert [layer.name for layer in layers] == expected
-    left = {"encoder.first", "encoder.conv", "head"} - set(expected)
-    assert {x.name for x in skipped if x.reason == "not selected by layers="} == left
-
-
-@pytest.mark.parametrize(
-    ("select", "message"),
-    [
-        (
-            "encoder.frist",
-            r"layers='encoder.frist' matches no weight layer \(did you mean "
-            r"'encoder.first'\?\); there are: encoder.first, encoder.conv, head$",
-        ),
-        ("zzz", r"layers='zzz' matches no weight layer; there are: encoder.first"),
-        ("decoder.*", r"layers='decoder.\*' matches no weight layer"),
-        (
-            "relu",
-            r"layer 'relu' is a ReLU: only the inputs of linear layers and convolutions are "
-            r"measured; there are: encoder.first",
-        ),
-        ("again", r"layer 'again' is a ReLU"),
-        ("encoder", r"layer 'encoder' is a ModuleDict"),
-        (nn.Conv2d, r"layers=Conv2d takes no weight layer; there are: encoder.first"),
-        (nn.ReLU, r"layers=ReLU takes no weight layer"),
-        (lambda name, module: False, r"the predicate given as layers takes no weight layer; there"),
-        (
-            ["head", "haed"],
-            r"layers='haed' matches no weight layer \(did you mean 'head'\?\); there are: encoder",
-        ),
-        ([], r"layers is empty: name a layer, or pass None to take all"),
-    ],
-)
-def test_a_selector_that_takes_nothing_says_what_there_is(select, message):
-    with pytest.raises(LayerError, match=message):
-        find_layers(Branched(), select)
-
-
-def test_a_module_as_selector_is_refused_not_called():
-    model = Branched()
-    for select in (model.head, [model.head]):
-        with pytest.raises(LayerError, match=r"takes names, not modules; got a Linear: pass its"):
-            find_layers(model, select)
-
-
-def test_long_listings_are_cut():
-    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
-    with pytest.raises(LayerError, match=r"; there are: 0, 1, 2, 3, 4, 5, 6, 7, …$"):
-        find_layers(model, "none")
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_skipped_modules_carry_their_reason():
     class Mixed(nn.Module):
@@ -152,8 +78,8 @@ def test_skipped_modules_carry_their_reason():
     layers, skipped = find_layers(Mixed())
     assert [layer.name for layer in layers] == ["attention.out_proj", "head"]
     assert skipped == (
-        Skipped("embed", "Embedding: looks rows up, takes no features"),
-        Skipped("bag", "EmbeddingBag: looks rows up, takes no features"),
+        Skipped("embed", "Embedding: looks up rows, takes no features"),
+        Skipped("bag", "EmbeddingBag: looks up rows, takes no features"),
         Skipped("lstm", "LSTM: recurrent weights take more than one input"),
         Skipped("cell", "GRUCell: recurrent weights take more than one input"),
         Skipped(

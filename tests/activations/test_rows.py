@@ -96,7 +96,7 @@ def test_a_functions_result_must_be_rows(reduce, got):
 
 @pytest.mark.parametrize("position", [7, -8])
 def test_a_position_beyond_the_input_is_an_error(position):
-    message = f"layer 'fc': reduce={position} names a position beyond the 7 its input has"
+    message = f"'fc': reduce must be one of the 7 positions of its input; got {position}: count"
     with pytest.raises(LayerError, match=message):
         feature_rows("fc", drawn(5, 7, 6), feature_dim=6, spatial_axes=0, reduce=position)
 
@@ -104,8 +104,8 @@ def test_a_position_beyond_the_input_is_an_error(position):
 @pytest.mark.parametrize(
     ("shape", "axes", "message"),
     [
-        ((5, 4), 0, r"layer 'x' takes 6 features; it was given an input of shape \(5, 4\): check"),
-        ((), 0, r"takes 6 features; it was given an input of shape \(\)"),
+        ((5, 4), 0, r"layer 'x' takes 6 features; got an input of shape \(5, 4\): check"),
+        ((), 0, r"takes 6 features; got an input of shape \(\)"),
         ((5, 4, 3, 3), 2, r"takes 6 channels before 2 spatial axes; .* \(5, 4, 3, 3\)"),
         ((5, 6), 2, r"takes 6 channels before 2 spatial axes; .* \(5, 6\)"),
         ((2, 5, 6, 3, 3), 2, r"takes 6 channels before 2 spatial axes; .* \(2, 5, 6, 3, 3\)"),

@@ -117,7 +117,7 @@ def test_measure_classification_and_the_last_layer(folder):
     assert "rows less their mean" in result.stdout
     result = run("measure", "--model", f"{name}:ready", "--data", f"{name}:data", "--classes", "2")
     assert result.exit_code == 1
-    assert "classes=2 goes with task='classification'" in result.stderr
+    assert "classes must be left out when task='regression'; got 2" in result.stderr
 
 
 def test_measure_csv_is_one_line_a_layer(folder):

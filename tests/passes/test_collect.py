@@ -383,11 +383,11 @@ def test_dict_batches_several_inputs_and_triples():
     for loader, unpack in loaders.values():
         collected = quiet(model, loader, unpack=unpack)
         assert_moments(collected.layers[0], x, y)
-    with pytest.raises(DataError, match=r"it gave a mapping with the keys 'x', 'y': pass unpack="):
+    with pytest.raises(DataError, match=r"got a mapping with the keys 'x', 'y': pass unpack="):
         quiet(model, [{"x": x, "y": y}])
-    with pytest.raises(DataError, match=r"it gave a tuple of 3: pass unpack="):
+    with pytest.raises(DataError, match=r"got a tuple of 3: pass unpack="):
         quiet(model, [(left, right, y)])
-    with pytest.raises(DataError, match=r"it gave a Tensor of shape \(40, 8\): pass unpack="):
+    with pytest.raises(DataError, match=r"got a Tensor of shape \(40, 8\): pass unpack="):
         quiet(model, [x])
 
 
@@ -580,13 +580,13 @@ def test_numbers_too_large_to_square():
 
 def test_a_wrong_input_width_is_named_before_torch_trips():
     x, y = regression_data(40, d=5)
-    with pytest.raises(LayerError, match=r"layer '0' takes 8 features; it was given .* \(40, 5\)"):
+    with pytest.raises(LayerError, match=r"layer '0' takes 8 features; got .* \(40, 5\)"):
         quiet(small_network(), [(x, y)])
 
 
 def test_a_position_the_layer_does_not_have():
     x, y = regression_data(20, shape=(5,))
-    with pytest.raises(LayerError, match="layer 'token': reduce=5 names a position beyond the 5"):
+    with pytest.raises(LayerError, match="layer 'token': reduce must be one of the 5 positions"):
         quiet(Tokens(), [(x, y)], reduce=5)
 
 
@@ -640,7 +640,7 @@ def test_the_plan_says_layers_bytes_and_what_is_left_out():
     size = state_bytes([4], 1) / 2**20
     assert plan_text(*find_layers(Mixed()), [JointMoments("mixed")], 1) == (
         f"measuring 1 layer against 1 target dimension; at most {size:.1f} MiB of state, whatever "
-        "the number of samples\n  leaving out embed: Embedding: looks rows up, takes no features"
+        "the number of samples\n  leaving out embed: Embedding: looks up rows, takes no features"
     )
     text = plan_text(*find_layers(small_network(), "0"), [], 2)
     assert text.startswith("measuring 1 layer against 2 target dimensions; at most ")

@@ -51,7 +51,7 @@ def test_conv1d_is_a_linear_layer_stored_in_by_out(gpt2):
     assert torch.equal(fc.weight_matrix(), fc.module.weight.detach().double().T)
     assert fc.weight_matrix().shape == (32, 8)
     assert {x.name: x.reason for x in skipped} == dict.fromkeys(
-        ("transformer.wte", "transformer.wpe"), "Embedding: looks rows up, takes no features"
+        ("transformer.wte", "transformer.wpe"), "Embedding: looks up rows, takes no features"
     )
 
 

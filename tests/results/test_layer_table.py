@@ -161,4 +161,4 @@ def test_skipped_modules_are_listed_with_reasons():
 
     loader = [(torch.tensor([0, 1, 2]), torch.tensor([0.0, 1.0, 3.0]))]
     text = str(measure(WithTable(), loader, progress=False))
-    assert "not measured: table: Embedding: looks rows up, takes no features" in text
+    assert "not measured: table: Embedding: looks up rows, takes no features" in text

@@ -1,4 +1,4 @@
-"""What a loader yields, made sense of: inputs for the model, targets as an N × t matrix."""
+"""Batches of a loader: the inputs for the model, and the targets as an N × t matrix."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,6 @@ Unpack = Callable[[Any], tuple[Any, Any]]
 Forward = Callable[[nn.Module, Any], Any]
 """What ``forward=`` takes: (model, inputs) → predictions."""
 
-
 _LARGEST = 1e150  # sums of squares of larger numbers overflow float64
 
 
@@ -26,7 +25,7 @@ def default_unpack(batch: Any) -> tuple[Any, Any]:
     """(inputs, targets) of a batch that is a pair.
 
     Raises:
-        DataError: It is not a pair; the message says what it is and what to pass.
+        DataError: The batch is not a pair; the message says what it is and what to pass.
     """
     if isinstance(batch, tuple | list) and len(batch) == 2:
         return batch[0], batch[1]
@@ -42,11 +41,11 @@ def default_unpack(batch: Any) -> tuple[Any, Any]:
         if isinstance(batch, Tensor):
             got += f" of shape {tuple(batch.shape)}"
         example = "unpack=lambda batch: (inputs, targets)"
-    raise DataError(f"the loader must yield (inputs, targets); it gave {got}: pass {example}")
+    raise DataError(f"the loader must yield (inputs, targets); got {got}: pass {example}")
 
 
 def default_forward(model: nn.Module, inputs: Any) -> Any:
-    """``model(x)``; a mapping goes in as keywords, a tuple or list as several inputs."""
+    """``model(x)``; a mapping is passed as keywords, a tuple or list as several inputs."""
     if isinstance(inputs, Mapping):
         return model(**inputs)
     if isinstance(inputs, tuple | list) and not isinstance(inputs, PackedSequence):
@@ -55,9 +54,9 @@ def default_forward(model: nn.Module, inputs: Any) -> Any:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """The same nest of mappings, tuples and lists with its tensors on a device."""
+    """The same mappings, tuples and lists, nested as they are, with all tensors on a device."""
     if isinstance(value, Tensor):
-        # Towards the CPU only blocking copies are safe to read at once.
+        # A non-blocking copy to the CPU must not be read before it is complete.
         return value.to(device, non_blocking=device.type != "cpu")
     if isinstance(value, np.ndarray):
         return torch.from_numpy(np.array(value)).to(device)
@@ -75,32 +74,36 @@ def target_rows(targets: Any, batch: int, *, per_position: bool = False) -> Tens
 
     Args:
         targets: Tensor or array, (N,) or (N, t); real.
-        batch: The batch's number, for messages.
-        per_position: Whether further axes before the last are positions, each a sample.
+        batch: Number of the batch, for messages.
+        per_position: Whether axes between the first and the last are positions, each a sample.
 
     Raises:
-        DataError: Not a tensor of real numbers of such a shape, or too large to be squared.
-        NonFiniteError: NaN or infinity among them.
+        DataError: The targets are not a tensor of real numbers of such a shape, or are so large
+            that their squares overflow.
+        NonFiniteError: The targets hold NaN or infinity.
     """
     if not isinstance(targets, Tensor):
         try:
             targets = torch.from_numpy(np.array(targets))
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"targets of batch {batch} are a {type(targets).__name__}, not a tensor: pass "
+                f"targets of batch {batch} must be a tensor; got a {type(targets).__name__}: pass "
                 "unpack= to pick them from the batch"
             ) from error
     if targets.is_complex():
-        raise DataError(f"targets of batch {batch} are complex: split them into real columns")
+        raise DataError(
+            f"targets of batch {batch} must be real; got complex numbers: split them into real "
+            "columns"
+        )
     if targets.ndim == 1:
         targets = targets[:, None]
     elif per_position and targets.ndim > 2:
         targets = targets.flatten(0, -2)
     if targets.ndim != 2 or targets.shape[1] == 0:
         raise DataError(
-            f"targets of batch {batch} have shape {tuple(targets.shape)}; expected (samples,) or "
-            "(samples, t): flatten further axes with unpack=, or take each position as a sample "
-            "with reduce='samples'"
+            f"targets of batch {batch} must have shape (samples,) or (samples, t); got "
+            f"{tuple(targets.shape)}: flatten further axes with unpack=, or take each position as "
+            "a sample with reduce='samples'"
         )
     rows: Tensor = targets.detach().to("cpu", torch.float64)
     finite = torch.isfinite(rows)

@@ -1,4 +1,4 @@
-"""See what enters named layers during a forward pass; leave nothing behind."""
+"""Hooks that pass on what enters the layers of a model, and are removed afterwards."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,15 +12,15 @@ __all__ = ["InputHooks"]
 
 
 class InputHooks:
-    """Context manager that hands each input of some modules to a function, at once.
+    """Context manager that calls a function with each input of some modules.
 
-    The function runs before the module does, so a later in-place operation cannot change what it
-    saw; it must copy or consume the tensor, not keep it. On leaving, also by an exception, the
-    trace removes its own hooks and no others.
+    The function runs before the module does, so that no in-place operation has changed the tensor
+    yet; it must use or copy the tensor, not keep it. On exit, also by an exception, these hooks
+    and no others are removed.
 
     Args:
         modules: Module by layer name.
-        receive: Called with (layer name, input tensor) at every call of a module.
+        receive: Called with (layer name, input tensor) for every call of a module.
 
     Example:
         >>> import torch
@@ -61,7 +61,8 @@ class InputHooks:
             features = next((value for value in values if isinstance(value, Tensor)), None)
             if features is None:
                 raise LayerError(
-                    f"layer '{name}' was called without a tensor; leave it out with layers="
+                    f"layer '{name}' must be called with a tensor; got none: leave it out with "
+                    "layers="
                 )
             self._receive(name, features.detach())
 

@@ -1,12 +1,9 @@
-"""The weight layers of any network: find them, read W as a matrix, turn activations into rows.
+"""The weight layers of any network: find them, and read W as a matrix.
 
-A weight layer is a linear map or a convolution; its features are its *input* ([RU26]: the axis
-labels fc1 … fc8, layer4.1.conv1, fc).
+A weight layer is a linear layer or a convolution. Its features are its *input* ([RU26] names
+layers so in its figures: fc1 … fc8, layer4.1.conv1, fc).
 """
 
-import difflib
-import fnmatch
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -14,14 +11,10 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from deepnrc.activations.selection import LayerSelector, selected_names
 from deepnrc.errors import LayerError
 
-__all__ = ["LayerSelector", "Skipped", "WeightLayer", "find_layers"]
-
-LayerSelector = (
-    str | type[nn.Module] | Callable[[str, nn.Module], bool] | Iterable["LayerSelector"] | None
-)
-"""What ``layers=`` takes: a name or glob, a module type, a predicate of (name, module), several."""
+__all__ = ["Skipped", "WeightLayer", "find_layers"]
 
 _CONVOLUTIONS: dict[type[nn.Module], tuple[int, bool]] = {
     nn.Conv1d: (1, False),
@@ -94,20 +87,18 @@ class WeightLayer:
 def find_layers(
     model: nn.Module, select: LayerSelector = None
 ) -> tuple[tuple[WeightLayer, ...], tuple[Skipped, ...]]:
-    """Weight layers in the order the model lists them, and what was left out and why.
+    """Weight layers in the order in which the model lists them, and what is left out and why.
 
     Args:
         model: Any module.
-        select: Which of its weight layers; None takes all. A string is a name or a glob
-            (``"encoder.*"``), a type is matched with isinstance, a predicate gets (name, module),
-            and a sequence takes what any of its members takes.
+        select: Which of its weight layers; None selects all.
 
     Returns:
-        The selected layers, and the modules with weights that are not among them.
+        The selected layers, and the other modules with weights.
 
     Raises:
-        LayerError: There is none, a name or glob matches none, a named module is no weight
-            layer, or a weight has no shape yet.
+        LayerError: The model has no weight layer, a selector matches none, or a weight has no
+            shape yet.
     """
     _refuse_lazy(model)
     names: dict[int, list[str]] = {}
@@ -124,21 +115,13 @@ def find_layers(
             others.append(Skipped(names[key][0], reason))
     if not layers:
         raise LayerError(
-            f"{type(model).__name__} has no weight layer (nn.Linear or convolution) that can be "
-            "hooked; scripted, exported and quantized models hide theirs: measure the original"
+            f"{type(model).__name__} has no weight layer (nn.Linear or convolution) that takes "
+            "hooks; scripted, exported and quantized models hide theirs: measure the original"
         )
     if select is None:
         return tuple(layers), tuple(others)
-    aliases = {layer.name: names[id(layer.module)] for layer in layers}
-    chosen: set[str] = set()
-    selectors = _flat(select)
-    if not selectors:
-        raise LayerError("layers is empty: name a layer, or pass None to take all")
-    for selector in selectors:
-        taken = {layer.name for layer in layers if _takes(selector, layer, aliases[layer.name])}
-        if not taken:
-            raise LayerError(_unmatched(selector, model, list(aliases)))
-        chosen |= taken
+    candidates = {layer.name: (layer.module, names[id(layer.module)]) for layer in layers}
+    chosen = selected_names(select, model, candidates)
     left = [Skipped(x.name, "not selected by layers=") for x in layers if x.name not in chosen]
     return tuple(x for x in layers if x.name in chosen), (*left, *others)
 
@@ -185,7 +168,7 @@ def _whole(module: nn.Module, attribute: str) -> int:
 
 
 def _is_transformers_conv1d(module: nn.Module) -> bool:
-    """GPT-2's linear layer with its weight stored in × out, told by name: no import needed."""
+    """GPT-2's linear layer, whose weight is in × out; by name, so that nothing is imported."""
     return any(
         kind.__name__ == "Conv1D" and kind.__module__ == "transformers.pytorch_utils"
         for kind in type(module).__mro__
@@ -198,9 +181,9 @@ def _reason_to_skip(module: nn.Module) -> str | None:
         return f"{kind}: its weight is not a matrix of real numbers (quantized or sharded)"
     own = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
     if not own or isinstance(module, parametrize.ParametrizationList):
-        return None  # the latter holds what the weight of its layer is made of
+        return None  # a ParametrizationList is a part of its layer's weight
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return f"{kind}: looks rows up, takes no features"
+        return f"{kind}: looks up rows, takes no features"
     if isinstance(module, nn.MultiheadAttention):
         return f"{kind}: its input projections are not a module of their own"
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
@@ -208,45 +191,3 @@ def _reason_to_skip(module: nn.Module) -> str | None:
     if isinstance(module, torch.jit.ScriptModule):
         return f"{kind}: compiled by torch.jit, takes no hooks"
     return f"{kind}: holds weights but is neither linear nor a convolution"
-
-
-def _flat(select: LayerSelector) -> list[str | type[nn.Module] | Callable[..., bool]]:
-    if isinstance(select, nn.Module):
-        raise LayerError(
-            f"layers takes names, not modules; got a {type(select).__name__}: pass its name as "
-            "model.named_modules() lists it"
-        )
-    if isinstance(select, str | type) or callable(select):
-        return [select]
-    if not isinstance(select, Iterable):
-        raise LayerError(
-            "layers must be a name, a glob, a module type, a predicate or several of these; "
-            f"got {type(select).__name__}"
-        )
-    return [one for part in select for one in _flat(part)]
-
-
-def _takes(selector: object, layer: WeightLayer, names: list[str]) -> bool:
-    if isinstance(selector, str):
-        return any(fnmatch.fnmatchcase(name, selector) for name in names)
-    if isinstance(selector, type):
-        return isinstance(layer.module, selector)
-    assert callable(selector)
-    return any(bool(selector(name, layer.module)) for name in names)
-
-
-def _unmatched(selector: object, model: nn.Module, names: list[str]) -> str:
-    listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-    if isinstance(selector, type):
-        return f"layers={selector.__name__} takes no weight layer; there are: {listing}"
-    if not isinstance(selector, str):
-        return f"the predicate given as layers takes no weight layer; there are: {listing}"
-    module = dict(model.named_modules(remove_duplicate=False)).get(selector)
-    if module is not None:
-        return (
-            f"layer '{selector}' is a {type(module).__name__}: only the inputs of linear layers "
-            f"and convolutions are measured; there are: {listing}"
-        )
-    near = difflib.get_close_matches(selector, names, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return f"layers={selector!r} matches no weight layer{hint}; there are: {listing}"

@@ -16,13 +16,12 @@ __all__ = ["preserved_state"]
 
 @contextlib.contextmanager
 def preserved_state(model: nn.Module, loader: object = None) -> Iterator[None]:
-    """Evaluation mode, no gradients and no compiled graphs inside; afterwards all is as before.
+    """Run with evaluation mode, no gradients and no compiled graphs, and restore the state.
 
-    Restored, also after an exception or an interruption: each module's training flag, every
-    buffer (batch-norm statistics) bit for bit, attributes that the forward pass set, the random
-    state of torch, NumPy, Python, the devices in use and the loader's own generator. Compiled
-    parts of the model and fused transformer layers run eagerly inside, because hooks are not
-    called there.
+    Restored, also after an exception or an interruption: the training flag of each module, every
+    buffer (batch-norm statistics) bit for bit, attributes that the forward pass set, and the
+    random state of torch, NumPy, Python, the devices in use and the loader's own generator.
+    Compiled parts of the model and fused transformer layers run eagerly, as they call no hooks.
     """
     with (
         _random_state_kept(model, loader),
@@ -43,7 +42,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, training in flags:
-            # A train() of its own may do more than set flags (merge weights): let it undo that.
+            # A module's own train() may do more, such as merge weights; it must undo that too.
             if module.training != training and type(module).train is not nn.Module.train:
                 module.train(training)
         for module, training in flags:
@@ -52,7 +51,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
-    """Plain attributes too: a cache put back without its length would break the next forward."""
+    """Plain attributes: a cache restored without its length would break the next forward."""
     before = [(vars(module), dict(vars(module))) for module in model.modules()]
     try:
         yield
@@ -90,7 +89,7 @@ def _put_back(current: Any, before: dict[str, Any]) -> None:
 def _restore(buffer: Tensor, content: Tensor) -> None:
     if buffer.shape != content.shape or buffer.dtype != content.dtype:
         buffer.data = content
-    elif not torch.equal(buffer, content):  # else its autograd version would change for nothing
+    elif not torch.equal(buffer, content):  # a copy would change its autograd version in vain
         with torch.no_grad():
             buffer.copy_(content)
 
@@ -103,7 +102,7 @@ def _random_state_kept(model: nn.Module, loader: object) -> Iterator[None]:
     for device in devices:
         backend = getattr(torch, device.type, None)
         if device.type not in ("cpu", "meta") and backend is not None:
-            where = () if device.type == "mps" else (device,)  # there is only one of these
+            where = () if device.type == "mps" else (device,)  # there is only one MPS device
             device_states.append((backend, where, backend.get_rng_state(*where)))
     torch_state = torch.get_rng_state()
     numpy_state, python_state = np.random.get_state(), random.getstate()
@@ -131,7 +130,7 @@ def _eagerly() -> Iterator[None]:
 
 
 def _uncompiled() -> contextlib.AbstractContextManager[object]:
-    """Importing the compiler takes a second or more: only if it is in use."""
+    """Eager mode if the compiler is imported: to import it here would take a second or more."""
     if "torch._dynamo" in sys.modules:
         stance: contextlib.AbstractContextManager[object]
         stance = torch.compiler.set_stance("force_eager")
@@ -140,7 +139,7 @@ def _uncompiled() -> contextlib.AbstractContextManager[object]:
 
 
 def _loader_generators(loader: object) -> list[torch.Generator]:
-    """Generators of a DataLoader and its samplers: measuring must not change the next epoch."""
+    """Generators of a DataLoader and its samplers; measuring must not change the next epoch."""
     owners = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     owners.append(getattr(owners[-1], "sampler", None))
     found = [getattr(owner, "generator", None) for owner in owners]

@@ -1,4 +1,4 @@
-"""From an activation tensor to feature rows: one row a sample, or one a position."""
+"""Feature rows of an activation: one for each sample, or one for each position."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ _RULES = ("mean", "first", "last", "samples")
 
 
 def check_reduce(reduce: Reduce) -> None:
-    """Refuse what is no reduction rule.
+    """Check a reduction rule.
 
     Raises:
-        ArgumentError: ``reduce`` is neither a rule's name nor a position nor a function.
+        ArgumentError: ``reduce`` is not the name of a rule, a position or a function.
     """
     known = (isinstance(reduce, str) and reduce in _RULES) or callable(reduce)
     if not known and (isinstance(reduce, bool) or not isinstance(reduce, int)):
@@ -32,23 +32,23 @@ def check_reduce(reduce: Reduce) -> None:
 def feature_rows(
     name: str, activation: Tensor, *, feature_dim: int, spatial_axes: int, reduce: Reduce
 ) -> Tensor:
-    """Rows of features, n × d, of the activation that enters a layer.
+    """Feature rows, n × d, from the activation that enters a layer.
 
     Args:
-        name: The layer's name, for messages and for a reduction function.
+        name: Of the layer, for messages and for a reduction function.
         activation: For a linear layer (samples, positions …, d); for a convolution
             (samples, d, spatial …).
         feature_dim: d.
         spatial_axes: Spatial axes of a convolution's input, 0 for a linear layer.
         reduce: ``"mean"`` over the positions (global average for a convolution); ``"first"``,
-            ``"last"`` or a number: that position of a linear layer's input, convolutions keep the
-            mean; ``"samples"``: each position its own row, sample by sample.
+            ``"last"`` or a number: this position of a linear layer's input, and the mean for a
+            convolution; ``"samples"``: each position is a row, sample by sample.
 
     Returns:
         n × d; half precision is averaged in float32.
 
     Raises:
-        LayerError: The activation or what a function made of it does not fit.
+        LayerError: The activation, or what a reduction function returned, is of the wrong shape.
     """
     if callable(reduce):
         rows = reduce(name, activation)
@@ -60,7 +60,7 @@ def feature_rows(
         return rows
     _check_width(name, activation, feature_dim, spatial_axes)
     if spatial_axes:
-        if activation.ndim == spatial_axes + 1:  # a convolution takes one sample without its axis
+        if activation.ndim == spatial_axes + 1:  # a single sample, without the sample axis
             activation = activation[None]
         if reduce == "samples":
             return activation.flatten(2).transpose(1, 2).reshape(-1, feature_dim)
@@ -77,8 +77,8 @@ def feature_rows(
     index = {"first": 0, "last": -1}[reduce] if isinstance(reduce, str) else reduce
     if not -positions.shape[1] <= index < positions.shape[1]:
         raise LayerError(
-            f"layer '{name}': reduce={index} names a position beyond the {positions.shape[1]} "
-            "its input has"
+            f"layer '{name}': reduce must be one of the {positions.shape[1]} positions of its "
+            f"input; got {index}: count from 0, or from -1 backwards"
         )
     return positions[:, index]
 
@@ -89,8 +89,8 @@ def _check_width(name: str, activation: Tensor, feature_dim: int, spatial_axes: 
     if not fits or (spatial_axes and activation.ndim > spatial_axes + 2):
         what = f"{feature_dim} channels before {spatial_axes} spatial axes"
         raise LayerError(
-            f"layer '{name}' takes {what if spatial_axes else f'{feature_dim} features'}; it was "
-            f"given an input of shape {tuple(activation.shape)}: check what the loader yields"
+            f"layer '{name}' takes {what if spatial_axes else f'{feature_dim} features'}; got an "
+            f"input of shape {tuple(activation.shape)}: check what the loader yields"
         )
 
 

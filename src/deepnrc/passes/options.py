@@ -10,8 +10,8 @@ import torch
 
 from deepnrc.activations.batches import Forward, Unpack
 from deepnrc.activations.labels import check_classes
-from deepnrc.activations.layers import LayerSelector
 from deepnrc.activations.rows import Reduce, check_reduce
+from deepnrc.activations.selection import LayerSelector
 from deepnrc.errors import ArgumentError
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 from deepnrc.metrics.metric import Metric
