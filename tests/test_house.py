@@ -20,7 +20,6 @@ LONG = {
     "cli/measure.py: measure",
     "cli/reproduce.py: reproduce",
     "cli/sweep.py: sweep",
-    "cli/train.py: train",
     "data/dataset.py: split_data",
     "data/sets/gemm_kernel.py: compile_kernel",
     "data/sets/imitation/training.py: train",

@@ -65,7 +65,7 @@ def test_runs_go_under_their_name(tmp_path, monkeypatch):
     )
     result = run("train", "mine.toml")
     assert result.exit_code == 0, result.output
-    expected = "Written: runs/mine (the last epoch is none of those that are measured)\n"
+    expected = "Written: runs/mine (the last epoch is not one that is measured)\n"
     assert result.stdout.endswith(expected)
     assert (tmp_path / "runs" / "mine" / "log.jsonl").exists()
 

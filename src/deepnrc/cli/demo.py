@@ -1,14 +1,17 @@
-"""``deepnrc demo``: train two small networks, show one collapse."""
+"""``deepnrc demo``: train two small networks, one of which collapses."""
 
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepnrc.cli.failures import command
 from deepnrc.cli.show import show_diagnosis, show_measurement
+
+if TYPE_CHECKING:
+    from deepnrc.results.diagnosis import Diagnosis
 
 __all__ = ["demo"]
 
@@ -18,9 +21,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the figure and the measurements.")] = Path(
         "deepnrc-demo"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Of teacher, weights and batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of data, weights and batches.")] = 0,
 ) -> None:
-    """Train a small network with and one without weight decay, show which one collapses.
+    """Train a small network with weight decay and one without, and show which one collapses.
 
     Ten targets that span only two directions, eight layers, a few seconds on one core.
     """
@@ -50,21 +53,16 @@ def _report(title: str, epoch: int, epochs: int, loss: float, noise: float) -> N
     print(f"\r{line}" if live else line, end=end, flush=True)
 
 
-def _words(title: str, diagnosis: object) -> str:
-    from deepnrc.results.diagnosis import Diagnosis  # noqa: PLC0415
-
-    assert isinstance(diagnosis, Diagnosis)
+def _words(title: str, diagnosis: "Diagnosis") -> str:
     collapsed = diagnosis.collapsed_layers
     if not collapsed:
         return (
             f"- {title}: no collapse. It fits the targets too, but its layers keep noise beside "
             "the signal, or their weights read directions other than the features' own."
         )
-    count = (
-        f"The last {len(collapsed)} layers are collapsed"
-        if len(collapsed) > 1
-        else ("Only the last layer is collapsed")
-    )
+    count = f"The last {len(collapsed)} layers are collapsed"
+    if len(collapsed) == 1:
+        count = "Only the last layer is collapsed"
     return (
         f"- {title}: {count} ({collapsed[0]} to {collapsed[-1]}): nearly all their features' "
         f"variance lies in {diagnosis.intrinsic_dimension} directions, the targets' own; the "

@@ -19,7 +19,7 @@ _debug: ContextVar[bool] = ContextVar("debug", default=False)
 
 
 def set_debug(debug: bool) -> None:
-    """Whether errors keep their traceback."""
+    """Set whether errors show their traceback."""
     _debug.set(debug)
 
 
@@ -35,7 +35,7 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
-        except BrokenPipeError:  # the reader, `head` say, has had enough
+        except BrokenPipeError:  # the reader, such as `head`, closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except DeepNRCError as error:
@@ -44,7 +44,7 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
         except Exception as error:
-            # From the user's own model or data: its type says as much as its text.
+            # From the user's own model or data: its type says as much as its message.
             if _debug.get():
                 raise
             typer.echo(f"error: {type(error).__name__}: {error} (--debug shows where)", err=True)

@@ -9,75 +9,70 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deepnrc.cli.failures import command
+from deepnrc.cli.options import ExperimentName, Settings
 from deepnrc.cli.show import show_diagnosis, show_measurement
 
 if TYPE_CHECKING:
     from deepnrc.monitoring.monitor import MonitorRecord
+    from deepnrc.results.measurement import Measurement
 
 __all__ = ["train"]
 
 
 @command
 def train(
-    experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT",
-            help="A named experiment, such as hopper or synthetic, or a file that ends in .toml.",
-        ),
-    ],
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Such as training.weight_decay=1e-3; repeatable."
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if none.")] = None,
+    experiment: ExperimentName,
+    values: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/NAME.")] = None,
 ) -> None:
-    """Train an experiment and measure Deep NRC along the way; goes on where it was stopped.
+    """Train an experiment and measure Deep NRC during training; resumes where it stopped.
 
     Everything goes to the run's folder: configuration, log, measurements, weights. The same
-    command on the same folder takes an unfinished run up again.
+    command on the same folder resumes an unfinished run.
     """
-    from deepnrc.experiments.named import find_experiment  # noqa: PLC0415
-    from deepnrc.results.diagnosis import diagnose  # noqa: PLC0415  - torch takes a second
+    from deepnrc.experiments.named import find_experiment  # noqa: PLC0415  - torch takes a second
     from deepnrc.training.runs.distributed import is_launched, run_distributed  # noqa: PLC0415
     from deepnrc.training.runs.run import RunEvents, run_experiment  # noqa: PLC0415
 
     config = find_experiment(experiment, values or ())
     folder = out or Path("runs") / config.name
-    shown = _Shown(config.training.epochs)
-    events = RunEvents(print, shown.epoch, shown.record)
-    if is_launched():  # by torchrun
-        distributed = run_distributed(config, folder, events=events)
-        if distributed is None:  # the first process tells
-            return
-        run = distributed
-    else:
-        run = run_experiment(config, folder, events=events)
+    progress = _Progress(config.training.epochs)
+    events = RunEvents(print, progress.epoch, progress.record)
+    start = run_distributed if is_launched() else run_experiment
+    run = start(config, folder, events=events)
+    if run is None:  # started by torchrun: the first process reports
+        return
     if not run.trained_epochs:
         print(f"'{folder}' is finished: nothing was left to train")
-    measurement = run.measurements.get("train")
-    if measurement is None:
-        print(f"Written: {folder} (the last epoch is none of those that are measured)")
+    if "train" not in run.measurements:
+        print(f"Written: {folder} (the last epoch is not one that is measured)")
         return
+    _show(run.measurements, folder, config.name, run.description)
+
+
+def _show(
+    measurements: "Mapping[str, Measurement]", folder: Path, name: str, description: str
+) -> None:
+    """The measurements and the diagnosis of the last epoch, and their figure."""
+    from deepnrc.report.figures import layer_figure, save_figure  # noqa: PLC0415
+    from deepnrc.results.diagnosis import diagnose  # noqa: PLC0415
+
+    measurement = measurements["train"]
     diagnosis = diagnose(measurement)
     show_measurement(measurement, title="=== on the training data ===")
-    if "test" in run.measurements:
-        test = run.measurements["test"]
+    if "test" in measurements:
+        test = measurements["test"]
         print(f"on the test data: MSE {test.model_mse:.3g}, R² {test.model_r2:.3f}")
     print()
     show_diagnosis(diagnosis)
-    from deepnrc.report.figures import layer_figure, save_figure  # noqa: PLC0415
-
     (folder / "figures").mkdir(exist_ok=True)
-    figure = layer_figure({config.name: (measurement, diagnosis)}, note=run.description)
+    figure = layer_figure({name: (measurement, diagnosis)}, note=description)
     files = save_figure(figure, folder / "figures" / "layers")
     print(f"\nWritten: {folder}, with {', '.join(str(f.relative_to(folder)) for f in files)}")
 
 
-class _Shown:
-    """Progress: a line that is written over on a terminal, ten lines in a pipe."""
+class _Progress:
+    """Progress: one line that is overwritten on a terminal, ten lines in a pipe."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs, self._live = epochs, sys.stdout.isatty()

@@ -45,21 +45,21 @@ Report = Callable[[str, int, int, float, float], None]
 def run_demo(
     out: Path, *, seed: int = 0, report: Report | None = None
 ) -> tuple[tuple[DemoRun, DemoRun], tuple[Path, ...]]:
-    """Train both networks on a teacher of rank 2 with 10 targets, measure, judge and draw.
+    """Train both networks on a teacher of rank 2 with 10 targets, measure, diagnose and draw.
 
-    Runs on one thread, as matrices this small do best, so that results do not depend on the
-    number of cores.
+    Runs on one thread, which is fastest for matrices this small, so that the results do not depend
+    on the number of cores.
 
     Args:
-        out: Folder for the figure and the measurements; made if need be.
-        seed: Of teacher, initial weights and order of samples.
-        report: Told of progress every few epochs.
+        out: Folder for the figure and the measurements; created if missing.
+        seed: Of the teacher, the initial weights and the order of the samples.
+        report: Called every few epochs.
 
     Returns:
         The two runs, and the files written.
 
     Raises:
-        FileError: The folder cannot be made or written to.
+        FileError: The folder cannot be created or written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A trained run's last layer beside the optimum that theory gives for its targets and penalties."""
+"""A run's last layer compared with the theory's optimum for its targets and penalties."""
 
 from dataclasses import dataclass
 
@@ -17,16 +17,16 @@ __all__ = ["RunTheory", "run_theory"]
 
 @dataclass(frozen=True)
 class RunTheory:
-    """A run's last layer against the unconstrained feature model.
+    """A run's last layer compared with the unconstrained feature model.
 
     Attributes:
-        epoch: Whose weights.
+        epoch: Of the weights.
         layer: Name of the last layer.
-        lambda_h: λ_H; with ``implied`` the one that balance gives.
+        lambda_h: λ_H; with ``implied`` the one at which features and weight balance.
         lambda_w: λ_W.
-        implied: Why λ_H is not a setting of the run; empty where it is.
+        implied: Why λ_H is not a setting of the run; empty if it is one.
         bias: Whether the last layer has a bias; without one the theory is of the targets' second
-            moment in place of their covariance.
+            moment instead of their covariance.
         gap: The comparison.
     """
 
@@ -40,16 +40,16 @@ class RunTheory:
 
 
 def run_theory(run: OpenedRun) -> RunTheory:
-    """Hold a run's last layer, on its training data, against theory.
+    """Compare a run's last layer, on its training data, with theory.
 
-    With explicit penalties (``training.ufm_lambda_h`` and ``ufm_lambda_w``) these are the theory's
-    own. With weight decay λ_W = t·decay/2, and no penalty acts on the features themselves: the λ_H
-    taken is the one at which features and weight balance, λ_H‖H‖²/N = λ_W‖W‖², as they must at an
-    optimum, so that only the shape of W and the split of the loss are tested, not the size of W.
+    Explicit penalties (``training.ufm_lambda_h`` and ``ufm_lambda_w``) are the theory's own. With
+    weight decay λ_W = t·decay/2, and no penalty acts on the features themselves: λ_H is then the
+    one at which features and weight balance, λ_H‖H‖²/N = λ_W‖W‖², as they must at an optimum, so
+    that only the shape of W and the split of the loss are tested, not the size of W.
 
     Raises:
         ArgumentError: The run's weight decay has no equivalent in the theory (AdamW).
-        DataError: Neither decay nor penalties, or no layer that gives the targets.
+        DataError: The run has neither weight decay nor penalties, or no layer outputs the targets.
 
     References:
         [A24] section 4; `deepnrc.theory.Convention` for the units.
@@ -84,7 +84,7 @@ def _last_layer(layers: tuple[LayerCollection, ...], target_dim: int) -> LayerCo
         name = seen[-1].name if seen else "none"
         raise DataError(
             f"the last layer called is '{name}', whose outputs are not the {target_dim} targets: "
-            "theory is of a linear last layer"
+            "the theory needs a linear last layer"
         )
     return seen[-1]
 
@@ -99,7 +99,7 @@ def _penalties(
     if not training.weight_decay > 0.0:
         raise DataError(
             "the run has neither weight decay nor UFM penalties: without them every W that fits "
-            "is an optimum, and there is nothing to compare with"
+            "is an optimum, and there is nothing to compare"
         )
     convention = Convention(target_dim, optimizer=training.optimizer)
     lambda_w = convention.to_ufm(weight_decay=training.weight_decay).lambda_w

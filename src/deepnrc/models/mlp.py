@@ -1,6 +1,5 @@
 """The papers' multi-layer perceptron: weight layers fc1 … fcL with an activation between them."""
 
-import difflib
 import itertools
 import math
 from collections.abc import Callable
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deepnrc.errors import ArgumentError
+from deepnrc.support.suggestions import did_you_mean
 
 __all__ = ["ACTIVATIONS", "MLP", "NORMS"]
 
@@ -32,33 +32,33 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "square": torch.square,
     "tanh": torch.tanh,
 }
-"""Elementwise activations by name, as torch.nn.functional has them with default parameters."""
+"""Elementwise activations by name, as in torch.nn.functional with default parameters."""
 
 NORMS = ("none", "batch", "layer")
-"""What may stand between a weight layer and its activation."""
+"""Normalizations between a weight layer and its activation."""
 
 
 class MLP(nn.Module):
     """Fully connected network; `depth` counts weight layers, as the papers do.
 
-    Each hidden layer is weight, normalisation, activation; the last is a weight alone.
+    A hidden layer is weight, normalization and activation; the last layer is a weight alone.
 
     Args:
         input_dim: d.
         target_dim: t.
         width: Of the hidden layers.
         depth: Weight layers, at least 1; ``depth=8`` has seven hidden layers.
-        bias: Whether layers have biases; the papers' have none.
+        bias: Whether layers have biases; the papers' networks have none.
         activation: One of `ACTIVATIONS`.
-        norm: ``"none"``, ``"batch"`` (batch normalisation) or ``"layer"`` (layer normalisation).
+        norm: ``"none"``, ``"batch"`` (batch normalization) or ``"layer"`` (layer normalization).
         init: ``"he"`` draws normal weights of variance 2/fan_in (He et al. 2015), with which deep
-            networks without biases start to learn at once; ``"torch"`` is PyTorch's default,
-            uniform with a sixth of that variance: slower to start, stable at larger learning
-            rates, and stalled at depth 10.
-        generator: Source of the initial weights; None takes torch's global one.
+            networks without biases learn from the start; ``"torch"`` is PyTorch's default, uniform
+            with a sixth of that variance: slower to start, stable at larger learning rates, and
+            too small for a network of depth 10 to learn.
+        generator: Of the initial weights; None is torch's global generator.
 
     Raises:
-        ArgumentError: A size is below 1, or an unknown ``activation``, ``norm`` or ``init``.
+        ArgumentError: A size is below 1, or ``activation``, ``norm`` or ``init`` is unknown.
 
     Example:
         >>> [name for name, _ in MLP(3, 2, width=4, depth=3).named_children()]
@@ -87,10 +87,9 @@ class MLP(nn.Module):
         if norm not in NORMS:
             raise ArgumentError(f"norm must be 'none', 'batch' or 'layer'; got {norm!r}")
         if activation not in ACTIVATIONS:
-            near = difflib.get_close_matches(activation, ACTIVATIONS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise ArgumentError(
-                f"activation {activation!r} is not known: {hint}known are {', '.join(ACTIVATIONS)}"
+                f"activation {activation!r} is not known: {did_you_mean(activation, ACTIVATIONS)}"
+                f"known are {', '.join(ACTIVATIONS)}"
             )
         super().__init__()
         dims = [input_dim, *[width] * (depth - 1), target_dim]

@@ -1,7 +1,7 @@
 """ResNet-18 and -34 for regression (He et al. 2016), with torchvision's parameter names.
 
-torchvision itself is no dependency: its wheels pull a torch of their own. Its checkpoints load
-here, but for the head's shape.
+torchvision itself is not a dependency: its wheels require a torch build of their own. Its
+checkpoints load here, except for the head if its shape differs.
 """
 
 from collections.abc import Sequence

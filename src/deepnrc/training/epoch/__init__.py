@@ -1,1 +1,1 @@
-"""One epoch of training: network, objective, optimiser, batches, gradients."""
+"""One epoch of training: network, objective, optimizer, batches, gradients."""

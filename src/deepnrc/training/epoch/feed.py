@@ -1,4 +1,4 @@
-"""Batches of the training and test data: slices of tensors in memory, or images from disk."""
+"""Batches of the training and test data: tensors in memory, or images from disk."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +12,12 @@ from deepnrc.data.source import ImageRows
 __all__ = ["Feed", "ImageFeed", "InOrder", "TensorFeed", "make_feed"]
 
 Batch = tuple[Tensor, Tensor]
-_BLOCK = 64  # batches that are gathered at once: one copy for many, at bounded memory
+_BLOCK = 64  # batches that are gathered at once: one copy for many, in bounded memory
 
 
 @runtime_checkable
 class Feed(Protocol):
-    """Rows of inputs and targets that come out in batches, on the device of training."""
+    """Rows of inputs and targets in batches, on the device of training."""
 
     @property
     def targets(self) -> Tensor:
@@ -31,7 +31,7 @@ class Feed(Protocol):
 
 
 class TensorFeed:
-    """Rows that lie in memory, on the device.
+    """Rows in memory, on the device.
 
     Args:
         inputs: N × d.
@@ -45,9 +45,9 @@ class TensorFeed:
         return len(self.targets)
 
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
-        """These rows in this order, ``batch_size`` at a time; a lone last one joins those before.
+        """These rows in this order, ``batch_size`` at a time; a lone last row joins the last batch.
 
-        Batch normalisation has no variance over one sample.
+        Batch normalization has no variance over one sample.
         """
         sizes = _sizes(len(order), batch_size)
         start = 0
@@ -64,7 +64,7 @@ class TensorFeed:
 
 
 class ImageFeed:
-    """Images that are read from disk, the next batch while the last is used.
+    """Images that are read from disk, the next batch while the current one is used.
 
     Args:
         images: By row.
@@ -80,7 +80,7 @@ class ImageFeed:
         return len(self.targets)
 
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
-        """These rows in this order, ``batch_size`` at a time; a lone last joins those before."""
+        """As of `TensorFeed`."""
         batches = torch.split(order, _sizes(len(order), batch_size))
         with ThreadPoolExecutor(max_workers=1) as reader:
             ahead = reader.submit(self._images.__getitem__, batches[0])
@@ -92,12 +92,12 @@ class ImageFeed:
 
 
 class InOrder:
-    """A feed's rows in stored order as a loader that can be gone through again and again.
+    """A feed's rows in stored order, as a loader that can be iterated repeatedly.
 
     Args:
-        feed: Whose rows.
-        batch_size: Rows a batch.
-        samples: How many, from the first; None is all.
+        feed: The rows.
+        batch_size: Rows per batch.
+        samples: Number of rows, from the first; None is all.
     """
 
     def __init__(self, feed: Feed, batch_size: int, samples: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Training on data held in memory, without files: what the demo and small scripts need."""
+"""Training on data in memory, without files, for the demo and small scripts."""
 
 from collections.abc import Callable
 
@@ -24,16 +24,16 @@ def train(
     seed: int = 0,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> list[float]:
-    """Minimise the mean squared error; the model is changed in place.
+    """Minimize the mean squared error; the model is changed in place.
 
-    Batches are slices of a permutation drawn anew each epoch from ``seed``; the global generator
-    is not touched.
+    Batches are slices of a permutation, a new one each epoch, drawn from ``seed``; the global
+    generator is not used.
 
     Args:
         model: N × d → N × t.
         inputs: N × d, on the model's device.
         targets: N × t.
-        config: Hyperparameters; its ``device`` is not looked at.
+        config: Hyperparameters; its ``device`` is ignored.
         seed: Of the order of the samples.
         on_epoch: Called after each epoch with its number from 1 and its mean training loss.
 
@@ -41,7 +41,7 @@ def train(
         The mean training loss of each epoch.
 
     Raises:
-        DeepNRCError: The loss is no longer finite.
+        DeepNRCError: The loss is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
     state = TrainingState(model, make_optimizer(model, config), generator)
@@ -67,10 +67,10 @@ def train(
 def check_loss(
     loss: float, epoch: int, config: TrainingConfig, *, what: str = "training loss"
 ) -> None:
-    """Refuse a loss, or what else tells divergence, that is not finite.
+    """Refuse a loss, or another number that shows divergence, that is not finite.
 
     Raises:
-        DeepNRCError: It is not; the message says what to do.
+        DeepNRCError: The number is infinite or NaN.
     """
     if not loss < float("inf"):
         raise DeepNRCError(

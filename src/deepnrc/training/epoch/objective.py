@@ -1,4 +1,4 @@
-"""What training minimises: the mean squared error, plain or with the penalties of the UFM."""
+"""What training minimizes: the mean squared error, plain or with the penalties of the UFM."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,17 +22,17 @@ def mean_squared_error(model: nn.Module, inputs: Tensor, targets: Tensor) -> tup
 
 
 def make_objective(config: TrainingConfig, model: nn.Module, device: torch.device) -> Objective:
-    """The loss of a configuration, under autocast and compiled where it asks for that.
+    """The loss of a configuration, under autocast and compiled if it says so.
 
     Raises:
-        ArgumentError: UFM penalties for a model that does not name its last layer's features.
+        ArgumentError: There are UFM penalties, but the model has no `features` and `readout`.
     """
     objective: Objective = mean_squared_error
     if config.ufm_lambda_h is not None and config.ufm_lambda_w is not None:
         if not hasattr(model, "features") or not hasattr(model, "readout"):
             raise ArgumentError(
-                f"ufm_lambda_h needs a model with `features` and `readout`, as deepnrc.models have "
-                f"them; a {type(model).__name__} has not"
+                "ufm_lambda_h needs a model with `features` and `readout`, such as those of "
+                f"deepnrc.models; got a {type(model).__name__}"
             )
         objective = _ufm(config.ufm_lambda_h, config.ufm_lambda_w)
     if config.precision == "bf16":
@@ -46,7 +46,7 @@ def _ufm(lambda_h: float, lambda_w: float) -> Objective:
     """2/t times (1/2M)‖predictions − Y‖² + (λ_H/2M)‖H‖² + (λ_W/2)‖W‖² [A24, section 3].
 
     The factor makes its first term the mean squared error, so that learning rates mean the same
-    with penalties and without.
+    with and without penalties.
     """
 
     def objective(model: Any, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

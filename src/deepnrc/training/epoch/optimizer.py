@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate by epoch, from a training configuration."""
+"""The optimizer and its learning rate by epoch, from a training configuration."""
 
 import math
 
@@ -13,14 +13,14 @@ _MILESTONES = (1 / 3, 2 / 3)  # [RU26, appendix A]
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimiser of a model's parameters, those with weight decay in its first group."""
+    """The optimizer of a model's parameters, those with weight decay in its first group."""
     decayed, free = _by_decay(model, config)
     groups = [
         {"params": parameters, "weight_decay": decay}
         for parameters, decay in ((decayed, config.weight_decay), (free, 0.0))
         if parameters
     ]
-    # fused: one kernel for all parameters, of the same arithmetic.
+    # fused: one kernel for all parameters, with the same arithmetic.
     if config.optimizer == "sgd":
         momentum = 0.9 if config.momentum is None else config.momentum
         return torch.optim.SGD(
@@ -34,8 +34,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
 def learning_rate(config: TrainingConfig, epoch: int) -> float:
     """The learning rate during an epoch, counted from 1.
 
-    A function of the epoch alone, so that a run that goes on after a stop needs no scheduler's
-    state.
+    A function of the epoch alone, so that resuming a run needs no scheduler state.
     """
     if config.schedule == "constant":
         return config.lr
@@ -56,7 +55,7 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def decay_text(model: nn.Module, config: TrainingConfig) -> str:
-    """What is kept small, and by what, in one line."""
+    """The weight decay or the penalties, and what they act on, in one line."""
     if config.ufm_lambda_h is not None:
         return (
             f"no weight decay; UFM penalties λ_H = {config.ufm_lambda_h:g} on the last layer's "

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from deepnrc.training.epoch.by_hand import GradientsByHand, can_be_by_hand
 from deepnrc.training.epoch.feed import Feed
+from deepnrc.training.epoch.mlp_gradients import MLPGradients, has_mlp_gradients
 from deepnrc.training.epoch.objective import Objective, mean_squared_error
 from deepnrc.training.epoch.optimizer import set_rate
 from deepnrc.training.epoch.result import EpochResult, EpochTotals
@@ -43,8 +43,8 @@ def train_epoch(
 ) -> EpochResult:
     """One pass over the data in an order drawn from the state's generator; changes the state.
 
-    The gradients of a plain `MLP` are written out (`deepnrc.training.epoch.by_hand`), others are
-    autograd's.
+    The gradients of a plain `MLP` come from `deepnrc.training.epoch.mlp_gradients`, others from
+    autograd.
 
     Args:
         state: Model and optimizer, on the feed's device.
@@ -78,8 +78,8 @@ def _gradients(
     model: nn.Module, objective: Objective, targets: Tensor
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """(inputs, targets) → (loss, predictions) that leaves the gradients in the parameters."""
-    if objective is mean_squared_error and can_be_by_hand(model, targets):
-        return GradientsByHand(model)
+    if objective is mean_squared_error and has_mlp_gradients(model, targets):
+        return MLPGradients(model)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def backward(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
-"""The gradients of a ReLU network under the mean squared error, written out.
+"""The gradients of a ReLU network under the mean squared error, without autograd.
 
-A step of a small network is mostly overhead: recording operations, allocating what they return.
-Here the products of the forward and the backward pass go to tensors that are made once an epoch.
+A step of a small network is mostly overhead: recording operations and allocating their results.
+Here the products of the forward and the backward pass are written to tensors that are allocated
+once per epoch.
 """
 
 from typing import TypeGuard
@@ -11,16 +12,16 @@ from torch import Tensor, nn
 
 from deepnrc.models.mlp import MLP
 
-__all__ = ["GradientsByHand", "can_be_by_hand"]
+__all__ = ["MLPGradients", "has_mlp_gradients"]
 
-_relu_backward = torch.ops.aten.threshold_backward.grad_input  # of its result, to a given tensor
+_relu_backward = torch.ops.aten.threshold_backward.grad_input  # from the ReLU's result
 
 
-def can_be_by_hand(model: nn.Module, targets: Tensor) -> TypeGuard[MLP]:
-    """Whether `GradientsByHand` does all that autograd would do.
+def has_mlp_gradients(model: nn.Module, targets: Tensor) -> TypeGuard[MLP]:
+    """Whether `MLPGradients` does all that autograd would do.
 
-    A ReLU `MLP` on the CPU without normalisation, its parameters all trained and none shared,
-    targets N × t like its predictions, no hooks on it, and no autocast around.
+    True of a ReLU `MLP` on the CPU without normalization and without hooks, whose parameters are
+    all trained and none shared, for targets N × t like its predictions, outside autocast.
     """
     if type(model) is not MLP or model.activation != "relu":
         return False
@@ -31,27 +32,27 @@ def can_be_by_hand(model: nn.Module, targets: Tensor) -> TypeGuard[MLP]:
         and all(p.requires_grad and p.device.type == "cpu" for p in parameters)
         and all(p.dtype == targets.dtype for p in parameters)
         and model.readout.out_features == targets.shape[1]
-        and not any(_is_watched(part) for part in (model, *layers, *parameters))
+        and not any(_has_hooks(part) for part in (model, *layers, *parameters))
         and not torch.is_autocast_enabled("cpu")
     )
 
 
-def _is_watched(part: object) -> bool:
-    """Whether hooks are to see what goes through a module, or the gradient of a parameter."""
+def _has_hooks(part: object) -> bool:
+    """Whether a module's passes or a parameter's gradient call hooks."""
     kinds = ("forward", "forward_pre", "backward", "backward_pre", "post_accumulate_grad")
     return any(getattr(part, f"_{kind}_hooks", None) for kind in kinds)
 
 
-class GradientsByHand:
+class MLPGradients:
     """Loss, predictions and gradients of one batch after another.
 
     With features H₀ = inputs, H_l = max(H_{l−1} W_lᵀ + b_l, 0) and predictions P = H_{L−1} W_Lᵀ +
-    b_L, the gradient of the mean of (P − Y)² over all B·t entries is D_L = 2 (P − Y) / (B·t) in
-    the predictions, D_lᵀ H_{l−1} in W_l, the sum of D_l's rows in b_l, and D_{l−1} = D_l W_l where
-    H_{l−1} > 0, otherwise 0.
+    b_L, the gradient of the mean of (P − Y)² over all B·t entries is D_L = 2 (P − Y) / (B·t) for
+    the predictions, D_lᵀ H_{l−1} for W_l, the sum of D_l's rows for b_l, and D_{l−1} = D_l W_l
+    where H_{l−1} > 0, otherwise 0.
 
     Args:
-        model: One that `can_be_by_hand`; its parameters get gradients that stay the same tensors.
+        model: As `has_mlp_gradients` requires; its parameters' gradients stay the same tensors.
     """
 
     def __init__(self, model: MLP) -> None:
@@ -68,9 +69,9 @@ class GradientsByHand:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and the predictions B × t; the gradients are in the parameters afterwards."""
+        """The loss and the predictions B × t; leaves the gradients in the parameters."""
         if not self._hidden or len(self._hidden[0]) != len(inputs):
-            self._make_room(len(inputs))
+            self._allocate(len(inputs))
         features = inputs
         for number, out in enumerate(self._hidden):
             self._product(number, features, out)
@@ -86,7 +87,7 @@ class GradientsByHand:
             if bias_gradient is not None:
                 torch.sum(gradient, 0, out=bias_gradient)
             if number:
-                # Two take turns: a product cannot be written over what it reads.
+                # Two alternate: a product cannot overwrite what it reads.
                 out = self._backward[number % 2]
                 torch.mm(gradient, self._weights[number], out=out)
                 gradient = _relu_backward(out, below, 0, grad_input=out)
@@ -99,6 +100,6 @@ class GradientsByHand:
         else:
             torch.addmm(bias, features, self._transposed[number], out=out)
 
-    def _make_room(self, rows: int) -> None:
+    def _allocate(self, rows: int) -> None:
         self._hidden = [w.new_empty(rows, len(w)) for w in self._weights[:-1]]
         self._backward = [torch.empty_like(first) for first in self._hidden[:1] * 2]

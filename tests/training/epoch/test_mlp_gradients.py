@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from deepnrc.models import MLP
 from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch import state as state_module
-from deepnrc.training.epoch.by_hand import GradientsByHand, can_be_by_hand
 from deepnrc.training.epoch.feed import TensorFeed
+from deepnrc.training.epoch.mlp_gradients import MLPGradients, has_mlp_gradients
 from deepnrc.training.epoch.objective import mean_squared_error
 from deepnrc.training.epoch.optimizer import make_optimizer
 from deepnrc.training.epoch.state import TrainingState, train_epoch
@@ -48,12 +48,12 @@ def test_it_is_autograd(rows, d, t, width, depth, bias):
         parameter.data = torch.randn(  # biases start at zero
             parameter.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(depth)
         )
-    assert can_be_by_hand(model, batch(1, d, t)[1])
+    assert has_mlp_gradients(model, batch(1, d, t)[1])
     twin = copy.deepcopy(model)
-    by_hand = GradientsByHand(model)
+    gradients = MLPGradients(model)
     for count in rows:  # room is made anew where the number of rows changes
         inputs, targets = batch(count, d, t)
-        loss, predictions = by_hand(inputs, targets)
+        loss, predictions = gradients(inputs, targets)
         twin.zero_grad()
         expected, outputs = mean_squared_error(twin, inputs, targets)
         expected.backward()
@@ -64,10 +64,10 @@ def test_it_is_autograd(rows, d, t, width, depth, bias):
 
 
 def test_predictions_outlive_the_next_batch():
-    by_hand = GradientsByHand(network())
-    _, first = by_hand(*batch(5))
+    gradients = MLPGradients(network())
+    _, first = gradients(*batch(5))
     kept = first.clone()
-    by_hand(torch.ones(5, 3, dtype=torch.float64), torch.zeros(5, 2, dtype=torch.float64))
+    gradients(torch.ones(5, 3, dtype=torch.float64), torch.zeros(5, 2, dtype=torch.float64))
     assert torch.equal(first, kept)
 
 
@@ -88,9 +88,9 @@ def trained(objective, *, epochs=3, clip_norm=None, **options):
 )
 def test_epochs_end_where_those_of_autograd_do(options, monkeypatch):
     made = []
-    real = state_module.GradientsByHand
+    real = state_module.MLPGradients
     monkeypatch.setattr(
-        state_module, "GradientsByHand", lambda model: made.append(model) or real(model)
+        state_module, "MLPGradients", lambda model: made.append(model) or real(model)
     )
     model, results = trained(mean_squared_error, **options)
     assert made == [model] * 3
@@ -169,11 +169,11 @@ def _parametrized(model):
 @pytest.mark.parametrize("name", OTHERS)
 def test_everything_else_is_left_to_autograd(name):
     _, targets = batch(5)
-    assert can_be_by_hand(network(), targets)
-    assert not can_be_by_hand(OTHERS[name](), targets)
+    assert has_mlp_gradients(network(), targets)
+    assert not has_mlp_gradients(OTHERS[name](), targets)
 
 
 def test_autocast_is_left_to_autograd():
     _, targets = batch(5)
     with torch.autocast("cpu"):
-        assert not can_be_by_hand(network(), targets)
+        assert not has_mlp_gradients(network(), targets)
