@@ -18,13 +18,11 @@ ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 # Functions still to be cut. None may be added.
 LONG = {
     "cli/measure.py: measure",
-    "cli/reproduce.py: reproduce",
     "cli/sweep.py: sweep",
     "data/dataset.py: split_data",
     "data/sets/gemm_kernel.py: compile_kernel",
     "data/sets/imitation/training.py: train",
     "data/sets/torch_dataset.py: from_dataset",
-    "experiments/paper/reproduce.py: reproduce",
     "passes/collect.py: collect",
     "results/diagnosis.py: diagnose",
     "results/evaluate.py: evaluate",

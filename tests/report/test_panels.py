@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnrc.errors import ArgumentError
-from deepnrc.report.heat_maps import HeatFigure, HeatPanel, heat_figure, heat_frame
+from deepnrc.report.heat_maps import HeatMaps, HeatPanel, heat_figure, heat_frame
 from deepnrc.report.panel_figures import panel_figure
-from deepnrc.report.panels import Curve, Panel, PanelFigure, band, frame, median
+from deepnrc.report.panels import Curve, Panel, PanelGrid, band, median, panel_frame
 
 FINITE = st.floats(-1e9, 1e9)
 
@@ -40,7 +40,8 @@ def test_a_frame_has_every_value_once():
         Curve("published", ("fc1",), {0: (9.0,)}, "published"),
     )
     panel = Panel("t", "data", "two\nlines", curves)
-    table = frame(PanelFigure("fig0", "title", ((panel,),), ("from",)))
+    table = panel_frame("fig0", PanelGrid([[panel]]))
+    assert set(table["figure"]) == {"fig0"}
     assert table["seed"].astype(object).where(table["seed"].notna(), None).tolist() == [
         4,
         4,
@@ -55,11 +56,8 @@ def test_a_frame_has_every_value_once():
 
 def drawn(scale="linear", x=("fc1", "fc2"), values=None, **options):
     curve = Curve("ours", x, values or {0: (1.0, 2.0), 1: (2.0, 4.0)})
-    return panel_figure(
-        PanelFigure(
-            "f", "A title", ((Panel("p", "d", "q", (curve,), scale=scale, **options),),), ("from",)
-        )
-    )
+    panel = Panel("p", "d", "q", (curve,), scale=scale, **options)
+    return panel_figure(PanelGrid([[panel]]), ("A title.", "from"))
 
 
 def test_a_panel_shows_median_band_and_mark():
@@ -75,7 +73,7 @@ def test_the_sources_and_seeds_stand_below():
     text = drawn().get_supxlabel()
     assert text == "A title.\nfrom\nLines: median of 2 seeds; bands: 10–90 %."
     curves = tuple(Curve("c", ("a",), dict.fromkeys(range(n), (1.0,))) for n in (1, 3))
-    mixed = PanelFigure("f", "t", ((Panel("", "d", "q", curves),),), ())
+    mixed = PanelGrid([[Panel("", "d", "q", curves)]])
     assert (
         panel_figure(mixed)
         .get_supxlabel()
@@ -97,8 +95,8 @@ def test_a_setting_has_one_colour_in_all_panels():
         )
         return Panel("", "d", "q", curves)
 
-    rows = ((levels("decay 0", "decay 5"), levels("decay 0", "decay 1")),)
-    one, two = panel_figure(PanelFigure("f", "t", rows, ())).axes
+    rows = [[levels("decay 0", "decay 5"), levels("decay 0", "decay 1")]]
+    one, two = panel_figure(PanelGrid(rows)).axes
     assert one.lines[0].get_color() == two.lines[0].get_color()
     assert one.lines[1].get_color() != two.lines[1].get_color()
     [legend] = one.get_figure().legends
@@ -111,16 +109,19 @@ def test_epochs_are_shown_from_0_on():
 
 
 def test_a_figure_without_panels():
-    with pytest.raises(ArgumentError, match="figure 'f' has no panel"):
-        panel_figure(PanelFigure("f", "t", (), ()))
+    with pytest.raises(ArgumentError, match="grid must hold at least one panel; it is empty"):
+        panel_figure(PanelGrid(()))
 
 
 def test_a_map_shows_median_and_range():
     cells = {(0.0, 32.0): {0: 1.0, 1: 3.0, 2: 2.0}, (1.0, 32.0): {0: math.nan}}
     panel = HeatPanel("depth 4", "synthetic", (0.0, 1.0), (32.0,), cells)
-    figure = HeatFigure("map", "Title", "decay", "width", "layers", (panel,), ("from",))
-    texts = [text.get_text() for text in heat_figure(figure).axes[0].texts]
-    assert texts == ["2\n(1–3)", "–"]
-    table = heat_frame(figure)
+    maps = HeatMaps("decay", "width", "layers", (panel,))
+    drawn = heat_figure(maps, ("Title.", "from"))
+    assert [text.get_text() for text in drawn.axes[0].texts] == ["2\n(1–3)", "–"]
+    small = "Title.\nfrom\nlayers: median of 1–3 seeds, in brackets their range."
+    assert drawn.get_supxlabel() == small
+    table = heat_frame("map", maps)
+    assert set(table["figure"]) == {"map"}
     assert table["value"].tolist()[:3] == [1.0, 3.0, 2.0]
     assert table["series"][0] == "width = 32; depth 4"

@@ -1,16 +1,19 @@
-"""Figures: Deep NRC by layer, in the layout of the paper's Figure 1."""
+"""The figure of a measurement: Deep NRC by layer, in the layout of the paper's Figure 1."""
 
+import io
 import math
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepnrc.errors import ArgumentError, FileError
+from deepnrc.errors import ArgumentError
+from deepnrc.report import style
+from deepnrc.report.quantities import CONDITIONS, Quantity
+from deepnrc.storage.atomic import write_whole
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from deepnrc.results.diagnosis import Diagnosis
@@ -18,27 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["layer_figure", "save_figure"]
 
-_PANELS = (
-    ("noise_component", "NRC1\nnoise component", "log"),
-    ("signal_target_cka", "NRC2\nCKA with targets", "unit"),
-    ("feature_weight_alignment", "NRC3\nfeature–weight alignment", "unit"),
-    ("linear_prediction_mse", "NRC4\nlinear prediction MSE", "log"),
-)
-_PURPLE, _GREEN, _RED, _GREY = "#6a3d9a", "#2e8b57", "#c62828", "#8c8c8c"
-_LEAST_DRAWN = 1e-16  # of the largest value: below it a log axis would show rounding only
-
 
 def layer_figure(
     runs: Mapping[str, tuple["Measurement", "Diagnosis"]], *, note: str = ""
 ) -> "Figure":
-    """NRC1 to NRC4 by layer: one column a network, one row a condition [RU26, Figure 1].
+    """NRC1 to NRC4 by layer: one column per network, one row per condition [RU26, Figure 1].
 
-    Green line: first collapsed layer; dashed red line: the model's own error; dotted grey line:
-    what unrelated subspaces would give. Undefined values leave a gap.
+    Green line: the first collapsed layer. Dashed red line: the model's own error. Dotted grey
+    line: the alignment of unrelated subspaces. Undefined values leave a gap.
 
     Args:
-        runs: Measurement and diagnosis by the column's title.
-        note: A line below the figure: what it was made from.
+        runs: Measurement and diagnosis by the title of the column.
+        note: What the figure was made from, printed below it.
 
     Returns:
         A matplotlib figure, not attached to any window.
@@ -54,20 +48,18 @@ def layer_figure(
     width = min(max(4.2, 0.32 * layers + 1.6), 9.0)
     figure = Figure(figsize=(width * len(runs), 8.6), layout="constrained")
     grid = figure.subplots(4, len(runs), squeeze=False, sharey="row", sharex="col")
-    for column, (title, (measurement, diagnosis)) in enumerate(runs.items()):
-        for row, (metric, label, scale) in enumerate(_PANELS):
-            axes = grid[row][column]
-            _draw(axes, measurement, diagnosis, metric)
-            if column == 0:
-                axes.set_ylabel(label)
-            _scale(grid[row], runs.values(), metric, scale)
+    for row, quantity in zip(grid, CONDITIONS, strict=True):
+        for axes, (measurement, diagnosis) in zip(row, runs.values(), strict=True):
+            _draw(axes, measurement, diagnosis, quantity.metric)
+        row[0].set_ylabel(quantity.label)
+        _scale(row, [measurement for measurement, _ in runs.values()], quantity)
+    for column, (title, (measurement, _)) in enumerate(runs.items()):
         grid[0][column].set_title(textwrap.fill(title, int(8 * width)), fontsize=11)
-        _name_layers(grid[3][column], measurement.names)
+        style.name_layers(grid[3][column], measurement.names, fontsize=8)
+        grid[3][column].set_xlabel("layer (its input is measured)")
     _legend(figure, grid)
     if note:
-        longest = int(14 * width * len(runs))  # characters that fit at this size
-        lines = (textwrap.fill(line, longest) for line in note.splitlines())
-        figure.supxlabel("\n".join(lines), fontsize=8, color=_GREY)
+        style.small_print(figure, note.splitlines(), fontsize=8, characters=14 * width * len(runs))
     return figure
 
 
@@ -77,7 +69,7 @@ def save_figure(
     """Write a figure in several formats beside one another, each whole or not at all.
 
     Args:
-        figure: From this module.
+        figure: Any matplotlib figure.
         stem: Path without the ending.
         kinds: ``"png"``, ``"pdf"``, ``"svg"``.
 
@@ -89,67 +81,49 @@ def save_figure(
     """
     paths = []
     for kind in kinds:
-        target = Path(f"{os.fspath(stem)}.{kind}")
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            # Without a date, the same figure gives the same file.
-            metadata: dict[str, Any] = {"CreationDate": None} if kind == "pdf" else {}
-            figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
-            temporary.replace(target)
-        except OSError as error:
-            raise FileError(f"cannot write '{target}': {error.strerror or error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        paths.append(target)
+        # Without a date, the same figure gives the same file.
+        metadata: dict[str, Any] = {"CreationDate": None} if kind == "pdf" else {}
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, dpi=160, metadata=metadata)
+        path = Path(f"{os.fspath(stem)}.{kind}")
+        write_whole(path, content.getvalue())
+        paths.append(path)
     return tuple(paths)
 
 
-def _draw(axes: "Axes", measurement: "Measurement", diagnosis: "Diagnosis", metric: str) -> None:
+def _draw(axes: Any, measurement: "Measurement", diagnosis: "Diagnosis", metric: str) -> None:
     positions = range(len(measurement))
     values = [getattr(layer, metric) for layer in measurement]
-    axes.plot(positions, values, "o-", color=_PURPLE, markersize=4, linewidth=1.4, label="layers")
+    axes.plot(
+        positions, values, "o-", color=style.PURPLE, markersize=4, linewidth=1.4, label="layers"
+    )
     if diagnosis.first_collapsed_layer is not None:
         first = measurement.names.index(diagnosis.first_collapsed_layer)
-        axes.axvline(first, color=_GREEN, linewidth=1.6, label="first collapsed layer")
+        axes.axvline(first, color=style.GREEN, linewidth=1.6, label="first collapsed layer")
     if metric == "linear_prediction_mse" and not math.isnan(measurement.model_mse):
-        axes.axhline(
-            measurement.model_mse,
-            color=_RED,
-            linestyle="--",
-            linewidth=1.3,
-            label="model's own MSE",
-        )
+        dashed = {"color": style.RED, "linestyle": "--", "linewidth": 1.3}
+        axes.axhline(measurement.model_mse, label="model's own MSE", **dashed)
     if metric == "feature_weight_alignment":
         chance = [layer.random_alignment for layer in measurement]
-        axes.plot(positions, chance, ":", color=_GREY, linewidth=1.3, label="unrelated subspaces")
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+        axes.plot(
+            positions, chance, ":", color=style.GREY, linewidth=1.3, label="unrelated subspaces"
+        )
+    style.clear_frame(axes)
 
 
-def _scale(row: Any, runs: Any, metric: str, scale: str) -> None:
-    if scale == "unit":
+def _scale(row: Any, shown: Collection["Measurement"], quantity: Quantity) -> None:
+    """One y axis for all networks."""
+    if quantity.scale == "unit":
         row[0].set_ylim(-0.03, 1.05)
         return
-    values = [getattr(layer, metric) for measurement, _ in runs for layer in measurement]
-    if metric == "linear_prediction_mse":
-        values += [measurement.model_mse for measurement, _ in runs]
-    positive = [value for value in values if value > 0.0]
-    if positive:
+    values = [getattr(layer, quantity.metric) for measurement in shown for layer in measurement]
+    if quantity.metric == "linear_prediction_mse":
+        values += [measurement.model_mse for measurement in shown]
+    limits = style.log_limits(values)
+    if limits is not None:
         for axes in row:
             axes.set_yscale("log")
-        low = max(min(positive), _LEAST_DRAWN * max(positive))
-        # Two decades at least: a narrower log axis has crowded labels and exaggerates.
-        row[0].set_ylim(min(low / 2, max(positive) / 50), max(positive) * 2)
-
-
-def _name_layers(axes: "Axes", names: tuple[str, ...]) -> None:
-    step = -(-len(names) // 24)  # at most 24 names fit
-    shown = list(range(0, len(names), step))
-    upright = max(map(len, names)) > 4
-    axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if upright else 0, fontsize=8)
-    axes.set_xlabel("layer (its input is measured)")
+        row[0].set_ylim(*limits)
 
 
 def _legend(figure: "Figure", grid: Any) -> None:

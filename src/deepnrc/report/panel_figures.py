@@ -1,13 +1,13 @@
-"""Panels drawn: the median of the seeds as a line, the 10–90 % range as a band."""
+"""Drawing panels: the median of the seeds as a line, their 10–90 % range as a band."""
 
 import contextlib
 import math
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
-from deepnrc.report.panels import Curve, Panel, PanelFigure, band
+from deepnrc.report import style
+from deepnrc.report.panels import Curve, Panel, PanelGrid, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,44 +15,58 @@ if TYPE_CHECKING:
 
 __all__ = ["panel_figure"]
 
-_PURPLE, _GREEN, _RED, _GREY, _SALMON = "#6a3d9a", "#2e8b57", "#c62828", "#8c8c8c", "#f08a70"
-_LEVELS = ("#b8a1cc", "#8f6bb8", "#6a3d9a", "#3c1a66", "#1d0838")  # light to dark, as decay grows
-_MANY = ("#6a3d9a", "#1f78b4", "#2e8b57", "#e08214", "#c62828", "#8c510a", "#35978f", "#dd6fa4")
+_SALMON = "#f08a70"
+_LEVELS = (
+    "#b8a1cc",
+    "#8f6bb8",
+    "#6a3d9a",
+    "#3c1a66",
+    "#1d0838",
+)  # light to dark, for increasing values
+_MANY = (
+    style.PURPLE,
+    "#1f78b4",
+    style.GREEN,
+    "#e08214",
+    style.RED,
+    "#8c510a",
+    "#35978f",
+    "#dd6fa4",
+)
 _STYLES: dict[str, dict[str, Any]] = {
-    "main": {"color": _PURPLE, "marker": "o"},
+    "main": {"color": style.PURPLE, "marker": "o"},
     "noise": {"color": _SALMON, "marker": "s"},
-    "reference": {"color": _RED, "linestyle": "--"},
-    "chance": {"color": _GREY, "linestyle": ":"},
+    "reference": {"color": style.RED, "linestyle": "--"},
+    "chance": {"color": style.GREY, "linestyle": ":"},
     "published": {"color": "black", "linestyle": "-.", "marker": "x", "linewidth": 1.0},
     "test": {"color": _SALMON, "linestyle": "--", "marker": "s"},
 }
-_LEAST_DRAWN = 1e-16  # of the largest value: below it a log axis would show rounding only
-_DENSE = 40  # points from which on a line is drawn without markers
+_DENSE = 40  # a curve with more points than this is drawn without markers
 
 
-def panel_figure(figure: PanelFigure) -> "Figure":
-    """Draw a figure, its sources in small print below.
+def panel_figure(grid: PanelGrid, notes: Sequence[str] = ()) -> "Figure":
+    """Draw panels in rows.
+
+    Args:
+        grid: The panels.
+        notes: Small print below: the title, what the figure was made from.
 
     Raises:
-        ArgumentError: It has no panel.
+        ArgumentError: There is no panel.
     """
-    if not figure.rows or not figure.rows[0]:
-        raise ArgumentError(f"figure '{figure.name}' has no panel")
+    if not grid.rows or not grid.rows[0]:
+        raise ArgumentError("grid must hold at least one panel; it is empty")
     from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
 
-    columns = len(figure.rows[0])
-    width = max(_width(panel) for panel in figure.panels) * columns
-    drawn = Figure(figsize=(width, 2.5 * len(figure.rows) + 1.2), layout="constrained")
-    grid = drawn.subplots(len(figure.rows), columns, squeeze=False)
-    levels = _level_styles(figure)
-    for row, panels in enumerate(figure.rows):
-        for column, panel in enumerate(panels):
-            _draw(grid[row][column], panel, levels)
-    _legends(drawn, grid, levels)
-    lines = (f"{figure.title}.", *figure.made_from)
-    small = [textwrap.fill(line, int(16 * width)) for line in lines]
-    seeds = _seeds(figure)
-    drawn.supxlabel("\n".join([*small, seeds]), fontsize=7, color=_GREY)
+    columns = len(grid.rows[0])
+    width = max(_width(panel) for panel in grid) * columns
+    drawn = Figure(figsize=(width, 2.5 * len(grid.rows) + 1.2), layout="constrained")
+    places = drawn.subplots(len(grid.rows), columns, squeeze=False)
+    levels = _level_styles(grid)
+    for axes, panel in zip(places.flat, grid, strict=True):
+        _draw(axes, panel, levels)
+    _legends(drawn, places, levels)
+    style.small_print(drawn, notes, fontsize=7, characters=16 * width, last=_seeds(grid))
     return drawn
 
 
@@ -65,12 +79,10 @@ def _named(panel: Panel) -> bool:
     return isinstance(panel.curves[0].x[0], str)
 
 
-def _level_styles(figure: PanelFigure) -> dict[str, dict[str, Any]]:
-    """By label, so that a setting looks the same in every panel."""
-    labels = list(
-        dict.fromkeys(c.label for p in figure.panels for c in p.curves if c.kind == "level")
-    )
-    with contextlib.suppress(ValueError):  # "decay 0.001" and the like: light to dark
+def _level_styles(grid: PanelGrid) -> dict[str, dict[str, Any]]:
+    """Styles by label, so that a setting looks the same in every panel."""
+    labels = list(dict.fromkeys(c.label for p in grid for c in p.curves if c.kind == "level"))
+    with contextlib.suppress(ValueError):  # labels such as "decay 0.001"
         labels.sort(key=lambda label: float(label.split()[-1]))
     count = max(len(labels) - 1, 1)
     styles = {}
@@ -91,17 +103,14 @@ def _draw(axes: "Axes", panel: Panel, levels: Mapping[str, dict[str, Any]]) -> N
     if panel.mark is not None:
         x, label = panel.mark
         place = positions[str(x)] if positions else float(x)
-        axes.axvline(place, color=_GREEN, linewidth=1.6, label=label)
+        axes.axvline(place, color=style.GREEN, linewidth=1.6, label=label)
     axes.set_title(panel.title, fontsize=10)
     axes.set_ylabel(panel.quantity, fontsize=9)
     axes.set_xlabel(panel.x_label, fontsize=8)
     axes.tick_params(labelsize=8)
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    style.clear_frame(axes)
     if positions:
-        _name_layers(axes, list(positions))
+        style.name_layers(axes, list(positions), fontsize=7)
     elif panel.x_scale == "symlog":
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(left=0)
@@ -111,7 +120,7 @@ def _draw(axes: "Axes", panel: Panel, levels: Mapping[str, dict[str, Any]]) -> N
 
 
 def _positions(panel: Panel) -> dict[str, int]:
-    """Place of each layer; empty where x is a number."""
+    """The position of each layer; empty where x is a number."""
     if not _named(panel):
         return {}
     names = dict.fromkeys(str(x) for curve in panel.curves for x in curve.x)
@@ -121,15 +130,15 @@ def _positions(panel: Panel) -> dict[str, int]:
 def _draw_curve(
     axes: "Axes", curve: Curve, xs: list[Any], levels: Mapping[str, dict[str, Any]]
 ) -> None:
-    style: dict[str, Any] = {"linewidth": 1.4, "markersize": 3.5, **_STYLES.get(curve.kind, {})}
+    look: dict[str, Any] = {"linewidth": 1.4, "markersize": 3.5, **_STYLES.get(curve.kind, {})}
     if curve.kind == "level":
-        style |= levels[curve.label]
+        look |= levels[curve.label]
     if len(curve.x) > _DENSE or len(curve.x) == 2:
-        style.pop("marker", None)
+        look.pop("marker", None)
     shown = band(curve)
-    axes.plot(xs, shown.middle, label=curve.label, **style)
+    axes.plot(xs, shown.middle, label=curve.label, **look)
     if len(curve.values) > 1:
-        axes.fill_between(xs, shown.low, shown.high, color=style["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(xs, shown.low, shown.high, color=look["color"], alpha=0.18, linewidth=0)
 
 
 def _scale(axes: "Axes", panel: Panel) -> None:
@@ -138,25 +147,16 @@ def _scale(axes: "Axes", panel: Panel) -> None:
         return
     values = [v for c in panel.curves for b in (band(c),) for v in (*b.low, *b.high)]
     known = [value for value in values if math.isfinite(value)]
-    positive = [value for value in known if value > 0.0]
-    if panel.scale == "log" and positive:
+    limits = style.log_limits(known)
+    if panel.scale == "log" and limits is not None:
         axes.set_yscale("log")
-        low = max(min(positive), _LEAST_DRAWN * max(positive))
-        # Two decades at least: a narrower log axis has crowded labels and exaggerates.
-        axes.set_ylim(min(low / 2, max(positive) / 50), max(positive) * 2)
+        axes.set_ylim(*limits)
     elif known and min(known) >= 0.0:
         axes.set_ylim(bottom=0.0, top=max(max(known) * 1.08, 1e-12))
 
 
-def _name_layers(axes: "Axes", names: list[str]) -> None:
-    step = -(-len(names) // 24)  # at most 24 names fit
-    shown = list(range(0, len(names), step))
-    upright = max(map(len, names)) > 4
-    axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if upright else 0, fontsize=7)
-
-
 def _legends(drawn: "Figure", grid: Any, levels: Mapping[str, Any]) -> None:
-    """One for the whole figure where all panels share it, otherwise one in each panel."""
+    """One legend for the whole figure where it is short, otherwise one in each panel."""
     entries = [dict(zip(*reversed(a.get_legend_handles_labels()), strict=True)) for a in grid.flat]
     merged: dict[str, Any] = {}
     for labelled in entries:
@@ -176,10 +176,8 @@ def _legends(drawn: "Figure", grid: Any, levels: Mapping[str, Any]) -> None:
         axes.legend(frameon=False, fontsize=7)
 
 
-def _seeds(figure: PanelFigure) -> str:
-    counts = sorted(
-        {len(c.values) for p in figure.panels for c in p.curves if c.kind != "published"}
-    )
+def _seeds(grid: PanelGrid) -> str:
+    counts = sorted({len(c.values) for p in grid for c in p.curves if c.kind != "published"})
     if counts == [1]:
         return "Single runs: no bands."
     seeds = str(counts[-1]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"

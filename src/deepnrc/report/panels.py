@@ -1,7 +1,7 @@
-"""What a figure of a paper shows, as numbers: panels of curves, each with the runs behind it.
+"""What a figure shows, as numbers: panels of curves, each curve with the runs behind it.
 
-The same record is drawn (`deepnrc.report.panel_figures`), written as a table of values, and put
-into words, so that picture, file and text cannot disagree.
+The same record is drawn (`deepnrc.report.panel_figures`) and written as a table of values, so that
+picture and file cannot disagree.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Band", "Curve", "Panel", "PanelFigure", "band", "frame", "median"]
+__all__ = ["COLUMNS", "Band", "Curve", "Panel", "PanelGrid", "band", "median", "panel_frame"]
 
 COLUMNS = ("figure", "panel", "dataset", "quantity", "series", "seed", "x", "value")
 
@@ -22,13 +22,13 @@ class Curve:
     """One line of a panel, from one or more runs.
 
     Attributes:
-        label: In the legend.
+        label: The name in the legend.
         x: Layer names, or numbers.
-        values: By seed, one for each x; NaN where undefined.
-        kind: What it is, which decides how it looks: ``"main"``, ``"noise"``, ``"test"``,
-            ``"reference"`` (what a network or theory gives), ``"chance"``, ``"published"``, or
-            ``"level"``, one of several settings.
-        beside: Of a published curve, the label of the one it is to be held against.
+        values: By seed, one value for each x; NaN where undefined.
+        kind: The role of the curve, which decides how it looks: ``"main"``, ``"noise"``,
+            ``"test"``, ``"reference"`` (a value of the network or of theory), ``"chance"``,
+            ``"published"``, or ``"level"`` (one of several settings).
+        beside: The label of the curve that a published one is compared with.
     """
 
     label: str
@@ -52,15 +52,15 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        title: Above it; empty for none.
-        dataset: That it was made from.
-        quantity: On the y axis, as text.
+        title: The text above the panel, or empty.
+        dataset: The name of the data set.
+        quantity: The text on the y axis.
         curves: At least one.
-        x_label: On the x axis.
-        scale: Of the y axis: ``"log"``, ``"linear"``, or ``"unit"`` from 0 to 1.
-        x_scale: Of an x axis of numbers: ``"log"``, ``"linear"``, or ``"symlog"``, which shows 0
-            and is logarithmic from 1 on.
-        mark: Where the green line stands: x, with what to call it; None for none.
+        x_label: The text on the x axis.
+        scale: The scale of the y axis: ``"log"``, ``"linear"``, or ``"unit"`` from 0 to 1.
+        x_scale: The scale of an x axis of numbers: ``"log"``, ``"linear"``, or ``"symlog"``, which
+            shows 0 and is logarithmic from 1 on.
+        mark: The x of a green vertical line and its label, or None.
     """
 
     title: str
@@ -74,36 +74,21 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class PanelFigure:
-    """A whole figure.
+class PanelGrid:
+    """The panels of a figure.
 
     Attributes:
-        name: Of its files, such as ``"fig2"``.
-        title: What it shows.
-        rows: Of panels; all of one length.
-        made_from: Which data and settings, one line a data set.
-        findings: What the panels show in these runs, one sentence each.
+        rows: Rows of panels, all of one length.
     """
 
-    name: str
-    title: str
-    rows: tuple[tuple[Panel, ...], ...]
-    made_from: tuple[str, ...]
-    findings: tuple[str, ...] = ()
+    rows: Sequence[Sequence[Panel]]
 
-    @property
-    def panels(self) -> Iterator[Panel]:
-        """Row by row."""
+    def __iter__(self) -> Iterator[Panel]:
         return (panel for row in self.rows for panel in row)
-
-    @property
-    def text(self) -> str:
-        """Title, findings and sources as lines."""
-        return "\n".join([f"{self.name}: {self.title}", *self.findings, *self.made_from])
 
 
 def band(curve: Curve) -> Band:
-    """The middle of a curve's runs, and the range of most of them; NaNs are left out."""
+    """The median and the 10–90 % range of a curve's runs; NaNs are left out."""
     columns = list(zip(*curve.values.values(), strict=True))
     return Band(
         tuple(_quantile(column, 0.5) for column in columns),
@@ -113,21 +98,21 @@ def band(curve: Curve) -> Band:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one, between two the mean; NaNs are left out, and of nothing else it is NaN."""
+    """The median without NaNs; NaN where nothing else is left."""
     return _quantile(values, 0.5)
 
 
-def frame(figure: PanelFigure) -> "pd.DataFrame":
+def panel_frame(name: str, grid: PanelGrid) -> "pd.DataFrame":
     """Every value drawn: one row for each panel, curve, seed and x.
 
-    Columns: figure, panel, dataset, quantity, series, seed, x, value. Published values have no
-    seed.
+    Columns: figure (the given name), panel (counted from 1), dataset, quantity, series, seed, x,
+    value. Published values have no seed.
     """
     import pandas as pd  # noqa: PLC0415  - slow to import
 
     rows = [
         [
-            figure.name,
+            name,
             number,
             panel.dataset,
             panel.quantity.replace("\n", " "),
@@ -136,7 +121,7 @@ def frame(figure: PanelFigure) -> "pd.DataFrame":
             x,
             value,
         ]
-        for number, panel in enumerate(figure.panels, start=1)
+        for number, panel in enumerate(grid, start=1)
         for curve in panel.curves
         for seed, values in curve.values.items()
         for x, value in zip(curve.x, values, strict=True)
@@ -147,7 +132,7 @@ def frame(figure: PanelFigure) -> "pd.DataFrame":
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """Between the nearest two in proportion; NaN of nothing."""
+    """Linear interpolation between the nearest two values; NaN without any."""
     known = sorted(value for value in values if not math.isnan(value))
     if not known:
         return math.nan

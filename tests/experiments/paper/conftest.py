@@ -3,8 +3,9 @@
 import pytest
 
 from deepnrc.data.loading import load
-from deepnrc.experiments.paper.groups import Plan, group_names, plan_group
-from deepnrc.experiments.paper.runs import finished_runs
+from deepnrc.experiments.paper.group import groups as all_groups
+from deepnrc.experiments.paper.plan import Plan, plan_group
+from deepnrc.experiments.paper.train import finished_runs
 from deepnrc.training.config import DataConfig, MLPConfig
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.sweeps.sweep import Member
@@ -36,7 +37,7 @@ def miniature(plan):
 def miniature_runs(tmp_path_factory):
     """Plans by name, and the folder that holds their finished runs."""
     out = tmp_path_factory.mktemp("runs")
-    plans = [miniature(plan_group(name, "smoke", seeds=2)) for name in group_names()]
+    plans = [miniature(plan_group(name, "smoke", seeds=2)) for name in all_groups().names()]
     data = {}
     for plan in plans:
         for member in plan.members:

@@ -4,13 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from deepnrc.experiments.paper.runs import (
-    FinishedRun,
-    GroupRuns,
-    finished_runs,
-    median_epoch,
-    settled_epoch,
-)
+from deepnrc.errors import DataError
+from deepnrc.experiments.paper.plan import plan_group
+from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
+from deepnrc.experiments.paper.train import finished_runs
 
 
 class Told(FinishedRun):
@@ -55,8 +52,11 @@ def test_collapse_lies_between_two_measured_epochs(monkeypatch):
 @pytest.mark.parametrize(
     ("epochs", "expected"), [([3, 5, 9], 5), ([3, None, 9], 9), ([3, None, None], None), ([4], 4)]
 )
-def test_the_median_seed_counts_those_that_never_collapse_as_last(epochs, expected):
-    assert median_epoch(epochs) == expected
+def test_the_median_seed_counts_those_that_never_collapse_as_last(monkeypatch, epochs, expected):
+    monkeypatch.setattr(Told, "first_collapsed_epoch", lambda run, rule: run.told[rule])
+    runs = tuple(Told({"all": epoch}) for epoch in epochs)
+    plan = plan_group("hopper", "smoke")
+    assert GroupRuns(plan, runs, {}).first_collapsed_epoch("all") == expected
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,9 @@ def test_the_median_seed_counts_those_that_never_collapse_as_last(epochs, expect
     ],
 )
 def test_losses_are_settled_after_nine_tenths_of_their_way(losses, expected):
-    log = [{"epoch": i, "train_loss": loss} for i, loss in enumerate(losses, start=1)]
-    assert settled_epoch(log) == expected
+    run = Told([])
+    run.__dict__["log"] = [{"epoch": i, "train_loss": x} for i, x in enumerate(losses, start=1)]
+    assert run.settled_epoch() == expected
 
 
 def test_an_unfinished_run_is_none_of_the_group(miniature_runs):
@@ -100,3 +101,14 @@ def test_a_setting_has_the_failures_of_its_own_runs(groups):
     assert lost.where(weight_decay=0.0).failed == {name: "nan"}
     assert lost.where(weight_decay=0.001).failed == {}
     assert lost.values("weight_decay") == [0.0, 0.001]
+    assert {value: len(each) for value, each in lost.by("weight_decay").items()} == {
+        0.0: 1,
+        0.001: 2,
+    }
+
+
+def test_runs_that_are_needed_must_be_there(groups):
+    runs = groups["hopper"]
+    assert runs.require() == runs.runs
+    with pytest.raises(DataError, match="Hopper, 8 × 256: no run finished"):
+        runs.where(weight_decay=7.0).require()

@@ -1,18 +1,20 @@
 """The page of a reproduction: claims with verdicts, figures, distances from the published curves.
 
-Written from the runs alone, so that no number in it was typed in.
+It is written from the runs alone, so that no number in it was typed in.
 """
 
 from collections.abc import Mapping, Sequence
 
-from deepnrc.experiments.paper.claims import Verdict
-from deepnrc.experiments.paper.items import Product
-from deepnrc.experiments.paper.published import compare
-from deepnrc.experiments.paper.tables import TableFigure, markdown
-from deepnrc.report.panels import PanelFigure
-from deepnrc.support.text import number
+from deepnrc.experiments.paper.claim import Verdict
+from deepnrc.experiments.paper.comparison import compare
+from deepnrc.experiments.paper.figure import Product
+from deepnrc.experiments.paper.products import markdown
+from deepnrc.report.panels import PanelGrid
+from deepnrc.support.text import Table, number
 
 __all__ = ["reproduction_page"]
+
+_COMPARED = ("figure", "data", "quantity", "layers", "within", "distance", "correlation")
 
 
 def reproduction_page(
@@ -20,29 +22,30 @@ def reproduction_page(
     verdicts: Sequence[Verdict],
     *,
     command: str,
+    options: str,
     machine: str,
     date: str,
-    figures: str,
     thresholds: str,
-    options: str,
+    figures: str,
     failed: Mapping[str, str],
 ) -> str:
     """The page in Markdown.
 
     Args:
         products: Figures and tables by name.
-        verdicts: Of the claims.
-        command: That made the page.
-        machine: It ran on.
-        date: Of the day.
-        figures: Folder of the figures, as seen from the page.
-        thresholds: Of the diagnosis, in words.
-        options: That make one figure of it, after its name.
-        failed: By name, why a run or figure did not come to its end.
+        verdicts: The verdicts on the claims.
+        command: The command that made the page.
+        options: Those of its options that make a single figure again.
+        machine: The machine that it ran on.
+        date: The day, as YYYY-MM-DD.
+        thresholds: The thresholds of the diagnosis, in words.
+        figures: The folder of the figures, as seen from the page.
+        failed: By name of a run or figure, why it failed.
     """
     parts = [
         "# The papers' figures, made again",
-        f"Written by `{command}` on {date} ({machine}); every number of ours comes from its runs. "
+        f"Written by `{command}` on {date} ({machine}); every number of ours "
+        "comes from its runs. "
         "Lines are medians over seeds, bands their 10–90 % range; by layer the green line is the "
         "first collapsed layer of the median seed, by all four conditions. Collapsed means: "
         f"{thresholds}.",
@@ -56,35 +59,41 @@ def reproduction_page(
     ]
     if failed:
         parts += ["## What failed", _list([f"{name}: {why}" for name, why in failed.items()])]
-    compared = [line for p in products.values() for line in _comparisons(p)]
+    compared = [line for product in products.values() for line in _comparisons(product)]
     if compared:
         parts += [
             "## Beside the published curves",
             "Median distance over the layers between our median seed and the published value, in "
             "decades where the axis is logarithmic; how many published values lie within the range "
             "of our seeds; rank correlation over the layers.",
-            markdown(
-                ("figure", "data", "quantity", "layers", "within", "distance", "correlation"),
-                compared,
-            ),
+            markdown(_COMPARED, compared),
         ]
-    for name, product in products.items():
-        parts += [f"## {name}: {product.title}", f"`deepnrc reproduce {name} {options}`"]
-        if isinstance(product, TableFigure):
-            parts.append(markdown(product.headings, product.cells))
-        else:
-            parts.append(f"![{product.title}]({figures}/{name}.png)")
-        parts += [_list(product.findings), "Made from:", _list(product.made_from)]
-        parts.append(f"Values: [{name}.csv]({figures}/{name}.csv)")
+    for product in products.values():
+        parts += _section(product, options, figures)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _section(product: Product, options: str, figures: str) -> list[str]:
+    name, title, content = product.name, product.title, product.content
+    return [
+        f"## {name}: {title}",
+        f"`deepnrc reproduce {name} {options}`",
+        markdown(content.headings, content.rows)
+        if isinstance(content, Table)
+        else f"![{title}]({figures}/{name}.png)",
+        _list(product.findings),
+        "Made from:",
+        _list(product.made_from),
+        f"Values: [{name}.csv]({figures}/{name}.csv)",
+    ]
+
+
 def _comparisons(product: Product) -> list[tuple[str, ...]]:
-    if not isinstance(product, PanelFigure) or product.name == "variants":
+    if not isinstance(product.content, PanelGrid):
         return []
     return [
         (
-            found.figure,
+            product.name,
             found.dataset,
             found.quantity,
             str(found.layers),
@@ -92,7 +101,7 @@ def _comparisons(product: Product) -> list[tuple[str, ...]]:
             f"{number(found.difference)} {'decades' if found.logarithmic else ''}".strip(),
             f"{found.correlation:.2f}",
         )
-        for found in compare(product)
+        for found in compare(product.content)
     ]
 
 

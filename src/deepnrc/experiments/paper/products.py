@@ -3,65 +3,81 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deepnrc.errors import FileError
-from deepnrc.experiments.paper.items import Product
-from deepnrc.experiments.paper.tables import TableFigure, markdown, table_frame
+from deepnrc.experiments.paper.figure import Product
 from deepnrc.report.figures import save_figure
-from deepnrc.report.heat_maps import HeatFigure, heat_figure, heat_frame
+from deepnrc.report.heat_maps import HeatMaps, heat_figure, heat_frame
 from deepnrc.report.panel_figures import panel_figure
-from deepnrc.report.panels import PanelFigure, frame
+from deepnrc.report.panels import Panel, PanelGrid, panel_frame
 from deepnrc.storage.atomic import write_whole
+from deepnrc.support.text import Table
 
-__all__ = ["KINDS", "write_product"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-KINDS = ("pdf", "svg", "png")
+__all__ = ["markdown", "write_product"]
+
+_KINDS = ("pdf", "svg", "png")
 
 
 def write_product(
-    product: Product, folder: Path, *, kinds: Sequence[str] = KINDS, published: bool = True
+    product: Product, folder: Path, *, kinds: Sequence[str] = _KINDS, published: bool = True
 ) -> tuple[Path, ...]:
     """Write a figure as pictures, its values as CSV and what it shows as text.
 
     Args:
-        product: The figure or table; of a table the Markdown stands for the picture.
-        folder: Made if need be.
-        kinds: Of pictures.
+        product: The figure or table; a table is written as Markdown in place of pictures.
+        folder: The folder, created if it is missing.
+        kinds: The formats of the pictures.
         published: Whether the published curves are drawn over ours.
 
     Returns:
         The files written.
 
     Raises:
-        FileError: The folder cannot be made or written to.
+        FileError: The folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make '{folder}': {error.strerror or error}") from error
-    stem = folder / product.name
+        raise FileError(f"cannot create '{folder}': {error.strerror or error}") from error
+    stem, content = folder / product.name, product.content
+    notes = (f"{product.title}.", *product.made_from)
     files: tuple[Path, ...]
-    if isinstance(product, TableFigure):
-        table = folder / f"{product.name}.md"
-        write_whole(table, (markdown(product.headings, product.cells) + "\n").encode())
-        files, values = (table,), table_frame(product)
-    elif isinstance(product, HeatFigure):
-        files, values = save_figure(heat_figure(product), stem, kinds), heat_frame(product)
+    if isinstance(content, Table):
+        files, values = (folder / f"{product.name}.md",), _table_frame(content)
+        write_whole(files[0], (markdown(content.headings, content.rows) + "\n").encode())
+    elif isinstance(content, HeatMaps):
+        files = save_figure(heat_figure(content, notes), stem, kinds)
+        values = heat_frame(product.name, content)
     else:
-        shown = product if published else _without_published(product)
-        files, values = save_figure(panel_figure(shown), stem, kinds), frame(shown)
+        shown = content if published else _without_published(content)
+        files = save_figure(panel_figure(shown, notes), stem, kinds)
+        values = panel_frame(product.name, shown)
     numbers, words = folder / f"{product.name}.csv", folder / f"{product.name}.txt"
     write_whole(numbers, values.to_csv(index=False).encode())
     write_whole(words, (product.text + "\n").encode())
     return (*files, numbers, words)
 
 
-def _without_published(figure: PanelFigure) -> PanelFigure:
-    rows = tuple(
-        tuple(
-            replace(panel, curves=tuple(c for c in panel.curves if c.kind != "published"))
-            for panel in row
-        )
-        for row in figure.rows
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        for row in (headings, ["---"] * len(headings), *rows)
     )
-    return replace(figure, rows=rows)
+
+
+def _table_frame(table: Table) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415  - slow to import
+
+    return pd.DataFrame(list(table.rows), columns=list(table.headings))
+
+
+def _without_published(grid: PanelGrid) -> PanelGrid:
+    def ours(panel: Panel) -> Panel:
+        return replace(panel, curves=tuple(c for c in panel.curves if c.kind != "published"))
+
+    return PanelGrid([[ours(panel) for panel in row] for row in grid.rows])

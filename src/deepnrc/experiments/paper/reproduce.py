@@ -1,7 +1,6 @@
 """From names of figures to files: plan the runs, train what is missing, draw, write the page."""
 
 import datetime
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,18 +10,25 @@ import torch
 
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.experiments.named import find_experiment
-from deepnrc.experiments.paper.claims import judge
-from deepnrc.experiments.paper.groups import Plan, Scale, plan_group
-from deepnrc.experiments.paper.items import Product, find_items
+from deepnrc.experiments.paper.catalog import all_claims, find_figures
+from deepnrc.experiments.paper.claim import judge
+from deepnrc.experiments.paper.figure import Figure, Product
+from deepnrc.experiments.paper.group import Scale
+from deepnrc.experiments.paper.include import included
 from deepnrc.experiments.paper.page import reproduction_page
+from deepnrc.experiments.paper.plan import Plan, plan_group
 from deepnrc.experiments.paper.products import write_product
-from deepnrc.experiments.paper.runs import GroupRuns, build_data, train_missing
+from deepnrc.experiments.paper.runs import GroupRuns
+from deepnrc.experiments.paper.train import build_data, train_missing
 from deepnrc.storage.atomic import write_whole
+from deepnrc.support.suggestions import did_you_mean
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.sweeps.executors import Executor
 from deepnrc.training.sweeps.sweep import MemberStatus
 
 __all__ = ["Reproduction", "reproduce"]
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Reproduction:
 
     Attributes:
         products: Figures and tables by name.
-        files: Written.
-        failed: By name, why a run or figure did not come to its end.
+        files: The files written.
+        failed: By name of a run or figure, why it failed.
     """
 
     products: Mapping[str, Product]
@@ -49,81 +55,97 @@ def reproduce(
     executor: Callable[[Path], AbstractContextManager[Executor]],
     seeds: int | None = None,
     paths: Mapping[str, str] | None = None,
+    include: Path | None = None,
     together: int = 1,
     published: bool = True,
     command: str,
     options: str = "",
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
     on_status: Callable[[Sequence[MemberStatus]], None] = lambda statuses: None,
 ) -> Reproduction:
-    """Make figures and tables of the papers again; runs that are there already are taken as found.
+    """Reproduce figures and tables of the papers; finished runs are used as they are.
 
     Args:
-        names: Of figures and tables, or ``"all"``.
-        scale: How large the runs are.
-        out: Folder of the runs.
+        names: Names of figures and tables, or ``"all"``.
+        scale: The size of the runs.
+        out: The folder of the runs.
         page: The Markdown file; its figures go to a folder of the same name without the ending.
         executor: Where runs are trained, made for the folder of the runs.
-        seeds: Of each setting; None is each group's own number.
+        seeds: The number of seeds of each setting; None is each group's own.
         paths: Real files by data set.
-        together: Most runs that one worker trains at once.
+        include: A folder of one's own figures, claims and groups, see `included`.
+        together: The number of runs that one worker trains at once, at most.
         published: Whether the published curves are drawn over ours.
-        command: To name in the page.
-        options: Those of it that make one figure again.
-        say: Told of progress.
+        command: The command to name in the page.
+        options: Those of its options that make a single figure again.
+        say: Called with a line of progress.
         on_status: Called with the status of every run.
 
     Returns:
-        What was made; one failing run or figure does not stop the others.
+        What was made; a run or figure that fails does not stop the others.
 
     Raises:
-        ArgumentError: An unknown name, or fewer than one seed.
-        DeepNRCError: Data are missing that cannot be built, or another process runs on ``out``.
+        ArgumentError: A name is unknown, ``seeds`` is below 1, or ``paths`` or ``include`` hold
+            something that cannot be used.
+        DeepNRCError: Data are missing that cannot be built, or another process uses ``out``.
         FileError: A folder cannot be written to.
     """
-    items = find_items(names)
-    wanted = dict.fromkeys(group for item in items.values() for group in item.GROUPS)
-    plans = [plan_group(name, scale, seeds=seeds, paths=paths) for name in wanted]
-    _check_paths(paths or {}, plans)
-    build_data(plans, say)
-    say(f"{sum(len(plan.members) for plan in plans)} runs for {', '.join(items)}, in '{out}'")
-    with executor(out) as where:
-        groups = train_missing(plans, out, where, together=together, on_status=on_status)
+    with included(include):
+        figures, claims = find_figures(names), all_claims()
+        wanted = dict.fromkeys(group for figure in figures.values() for group in figure.groups)
+        plans = [plan_group(name, scale, seeds=seeds, paths=paths) for name in wanted]
+        _check_paths(paths or {}, plans)
+        build_data(plans, say)
+        runs = sum(len(plan.members) for plan in plans)
+        say(f"{runs} runs for {', '.join(figures)}, in '{out}'")
+        with executor(out) as where:
+            groups = train_missing(plans, out, where, together=together, on_status=on_status)
+        made = _make(figures, groups, page.with_suffix(""), published=published, say=say)
+        text = reproduction_page(
+            made.products,
+            judge(claims, groups),
+            command=command,
+            options=options,
+            machine=_machine(),
+            date=datetime.date.today().isoformat(),
+            thresholds=_thresholds(groups),
+            figures=page.with_suffix("").name,
+            failed=made.failed,
+        )
+    write_whole(page, text.encode())
+    return Reproduction(made.products, (*made.files, page), made.failed)
+
+
+def _make(
+    figures: Mapping[str, Figure],
+    groups: Mapping[str, GroupRuns],
+    folder: Path,
+    *,
+    published: bool,
+    say: Say,
+) -> Reproduction:
+    """Make and write each figure; one that fails does not stop the others."""
     failed = {name: why for runs in groups.values() for name, why in runs.failed.items()}
-    folder = page.with_suffix("")
     products: dict[str, Product] = {}
     files: list[Path] = []
-    for name, item in items.items():
+    for name, figure in figures.items():
         try:
-            product = item.make({group: groups[group] for group in item.GROUPS})
+            product = figure.make(groups)
             written = write_product(product, folder, published=published)
         except FileError:
             raise
         except Exception as error:  # whatever it is, the other figures are made
-            failed[name] = _why(error, groups, item.GROUPS)
+            failed[name] = _why(error, groups, figure.groups)
             say(f"{name}: cannot be made: {failed[name]}")
             continue
         products[name] = product
         files.extend(written)
         say(f"{name}: {', '.join(path.name for path in written)} in '{folder}'")
-    text = reproduction_page(
-        products,
-        judge(groups),
-        command=command,
-        machine=_machine(),
-        date=datetime.date.today().isoformat(),
-        figures=folder.name,
-        thresholds=_thresholds(groups),
-        options=options,
-        failed=failed,
-    )
-    write_whole(page, text.encode())
-    files.append(page)
     return Reproduction(products, tuple(files), failed)
 
 
 def _check_paths(paths: Mapping[str, str], plans: Sequence[Plan]) -> None:
-    """Real files that no run would read are a slip."""
+    """Refuse real files that no run would read."""
     known = dict.fromkeys(
         config.data.name
         for plan in plans
@@ -131,11 +153,9 @@ def _check_paths(paths: Mapping[str, str], plans: Sequence[Plan]) -> None:
     )
     for name, path in paths.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
             raise ArgumentError(
-                f"--data {name}={path}: no run of these figures reads '{name}'; {hint}They read "
-                f"{', '.join(known)}"
+                f"--data {name}={path}: no run of these figures reads '{name}': "
+                f"{did_you_mean(name, known)}They read {', '.join(known)}"
             )
         if not Path(path).expanduser().exists():
             raise ArgumentError(f"--data {name}={path}: there is no such file or folder")
@@ -148,12 +168,12 @@ def _machine() -> str:
 
 def _thresholds(groups: Mapping[str, GroupRuns]) -> str:
     runs = [run for group in groups.values() for run in group]
-    return runs[0].diagnosis.thresholds.describe() if runs else "open, as no run came to its end"
+    return runs[0].diagnosis.thresholds.describe() if runs else "open, as no run finished"
 
 
 def _why(error: Exception, groups: Mapping[str, GroupRuns], needed: Sequence[str]) -> str:
-    """Where a setting lost all of its runs, their reasons are the figure's."""
-    lost = [f"{n}: {why}" for g in needed for n, why in groups[g].failed.items()]
+    """Why a figure failed: the reasons of the failed runs that it needs, or its own."""
+    lost = [f"{name}: {why}" for group in needed for name, why in groups[group].failed.items()]
     if lost:
         return f"runs that it needs failed ({'; '.join(lost[:3])})"
     return str(error) if isinstance(error, DeepNRCError) else f"{type(error).__name__}: {error}"

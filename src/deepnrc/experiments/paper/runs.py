@@ -1,42 +1,30 @@
-"""Trains what a group lacks, and reads what its runs left behind."""
+"""Finished runs, as figures and claims read them."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from deepnrc.data.access.download import check_fetched
-from deepnrc.data.access.store import build, find_built
-from deepnrc.data.registry import find_source
-from deepnrc.experiments.paper.groups import Plan
+from deepnrc.errors import DataError
+from deepnrc.experiments.paper.plan import Plan
 from deepnrc.results.diagnosis import Diagnosis, diagnose
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import read_log
-from deepnrc.training.sweeps.executors import Executor
-from deepnrc.training.sweeps.sweep import Member, MemberStatus, is_finished, run_sweep
+from deepnrc.training.sweeps.sweep import Member
 
-__all__ = [
-    "FinishedRun",
-    "GroupRuns",
-    "build_data",
-    "finished_runs",
-    "median_epoch",
-    "settled_epoch",
-    "train_missing",
-]
+__all__ = ["FinishedRun", "GroupRuns"]
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One run of a group, read from its folder when asked.
+    """One run of a group; its files are read when they are asked for.
 
     Attributes:
-        member: Its configuration and the swept settings.
-        folder: Where it lies.
+        member: The configuration and the swept settings.
+        folder: The folder of the run.
     """
 
     member: Member
@@ -44,33 +32,39 @@ class FinishedRun:
 
     @property
     def seed(self) -> int:
-        """Of the initial weights and the order of the samples."""
+        """The seed of the initial weights and of the order of the samples."""
         return self.member.config.seed
 
     @property
     def epochs(self) -> int:
-        """That it was trained for."""
+        """How many epochs it was trained for."""
         return self.member.config.training.epochs
 
     @cached_property
     def measurement(self) -> Measurement:
-        """Of the last epoch, on the training data."""
+        """The measurement of the last epoch on the training data."""
         return load_measurement(self.folder.measurement(self.epochs))
 
     @cached_property
     def test(self) -> Measurement:
-        """Of the last epoch, on the test data."""
+        """The measurement of the last epoch on the test data."""
         return load_measurement(self.folder.measurement(self.epochs, "test"))
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """Of the last epoch, on the training data."""
+        """The diagnosis of the last epoch on the training data."""
         return diagnose(self.measurement)
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """Losses and the like, one entry an epoch."""
+        """Losses and the like, one entry per epoch."""
         return read_log(self.folder.log)
+
+    @cached_property
+    def made_from(self) -> str:
+        """The data that it was trained on, in words."""
+        made_from: str = json.loads(self.folder.provenance.read_text("utf-8"))["made_from"]
+        return made_from
 
     @cached_property
     def history(self) -> tuple[tuple[int, Measurement], ...]:
@@ -78,17 +72,33 @@ class FinishedRun:
         epochs = self.folder.epochs()
         return tuple((e, load_measurement(self.folder.measurement(e))) for e in epochs)
 
-    def first_collapsed_epoch(self, rule: str) -> int | None:
-        """The measured epoch from which on some layer is collapsed, to the end of training.
+    def settled_epoch(self, within: float = 0.1) -> int | None:
+        """The epoch from which on the training loss stays close to its last value.
 
-        The rule of the first collapsed layer, over epochs: an epoch at which the conditions hold
-        by chance and are lost again does not count.
+        Args:
+            within: How close, as a share of the decrease from the first loss to the last.
+
+        Returns:
+            The epoch, or None if the loss did not fall.
+        """
+        losses = [entry["train_loss"] for entry in self.log]
+        if losses[-1] >= losses[0]:
+            return None
+        limit = losses[-1] + within * (losses[0] - losses[-1])
+        above = [entry["epoch"] for entry in self.log if entry["train_loss"] > limit]
+        return int(above[-1]) + 1 if above else 1
+
+    def first_collapsed_epoch(self, rule: str) -> int | None:
+        """The measured epoch from which on a layer is collapsed until the end of training.
+
+        Like the first collapsed layer, but over epochs: an epoch at which the conditions hold by
+        chance and are lost again does not count. None if no layer is collapsed at the end.
         """
         between = self.collapse_interval(rule)
         return None if between is None else between[1]
 
     def collapse_interval(self, rule: str) -> tuple[int, int] | None:
-        """The last measured epoch without a collapsed layer (−1: none), and the next one."""
+        """The last measured epoch without a collapsed layer (−1 for none), and the next one."""
         first = None
         for epoch, measurement in reversed(self.history):
             if diagnose(measurement, rule=rule).first_collapsed_layer is None:
@@ -99,12 +109,12 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class GroupRuns:
-    """The finished runs of a group, or of those with certain settings.
+    """The finished runs of a group, or those of them with certain settings.
 
     Attributes:
-        plan: Of the group.
+        plan: The plan of these runs and of the missing ones.
         runs: In the order of the plan.
-        failed: By name, why others did not come to their end.
+        failed: By name of the run, why it did not finish.
     """
 
     plan: Plan
@@ -117,32 +127,47 @@ class GroupRuns:
     def __len__(self) -> int:
         return len(self.runs)
 
+    def require(self) -> tuple[FinishedRun, ...]:
+        """The runs, at least one.
+
+        Raises:
+            DataError: No run finished.
+        """
+        if not self.runs:
+            raise DataError(f"{self.title}: no run finished")
+        return self.runs
+
+    def first_collapsed_epoch(self, rule: str) -> int | None:
+        """That of the median seed; a seed without one counts as later than all others."""
+        found = [run.first_collapsed_epoch(rule) for run in self.runs]
+        known = sorted(epoch for epoch in found if epoch is not None)
+        middle = len(found) // 2
+        return known[middle] if middle < len(known) else None
+
     @property
     def stand_in(self) -> bool:
-        """Whether the data stand in for the paper's, which are not here."""
+        """Whether other data stand in for the paper's, which are not there."""
         stand_in = self.plan.group.stand_in
         names = {member.config.data.name for member in self.plan.members}
         return stand_in is not None and names == {stand_in.name}
 
     @property
     def title(self) -> str:
-        """Of the column in a figure."""
+        """The title of its column in a figure."""
         return self.plan.group.title + (" (stand-in data)" if self.stand_in else "")
 
     @property
     def dataset(self) -> str:
-        """Its name, and for which of the paper's it stands."""
+        """The name of the data set, and of the paper's data set that it stands in for."""
         name = self.plan.members[0].config.data.name
         return f"{name} for {self.plan.group.experiment}" if self.stand_in else name
 
     @property
     def made_from(self) -> str:
-        """The data and how the scale departs from the paper, in a sentence or two."""
+        """The data and how the scale departs from the paper, in one or two sentences."""
         if not self.runs:
-            return f"{self.title}: no run came to its end"
-        made = list(
-            dict.fromkeys(read_json(run.folder.provenance)["made_from"] for run in self.runs)
-        )
+            return f"{self.title}: no run finished"
+        made = list(dict.fromkeys(run.made_from for run in self.runs))
         few = len(made) <= 3
         source = "; ".join(made) if few else f"{made[0]} (the first of {len(made)} data sets)"
         decays = {run.member.config.training.weight_decay for run in self.runs}
@@ -151,7 +176,7 @@ class GroupRuns:
         return f"{self.title}: {source}{decay}.{note}"
 
     def where(self, **settings: Any) -> "GroupRuns":
-        """Those whose swept settings, by the last part of the key, have these values."""
+        """Those with these values of swept settings, each named by the last part of its key."""
         members = tuple(
             member
             for member in self.plan.members
@@ -165,107 +190,12 @@ class GroupRuns:
         )
 
     def values(self, key: str) -> list[Any]:
-        """The values of a swept setting, in order of appearance; also where all runs failed."""
+        """The values of a swept setting in order of appearance, also where all runs failed."""
         return list(dict.fromkeys(_setting(member, key) for member in self.plan.members))
 
-
-def median_epoch(epochs: Sequence[int | None]) -> int | None:
-    """The median of the seeds' epochs; those without one count as later than all."""
-    known = sorted(epoch for epoch in epochs if epoch is not None)
-    middle = len(epochs) // 2
-    return known[middle] if middle < len(known) else None
-
-
-def settled_epoch(log: Sequence[Mapping[str, Any]], within: float = 0.1) -> int | None:
-    """The epoch from which on the training loss stays within this share of its last value.
-
-    Measured on the way from the first loss to the last, so that a loss near 0 has its scale; None
-    where the loss did not fall.
-    """
-    losses = [entry["train_loss"] for entry in log]
-    if losses[-1] >= losses[0]:
-        return None
-    limit = losses[-1] + within * (losses[0] - losses[-1])
-    above = [entry["epoch"] for entry in log if entry["train_loss"] > limit]
-    return int(above[-1]) + 1 if above else 1
-
-
-def build_data(plans: Sequence[Plan], say: Callable[[str], None]) -> None:
-    """Build the data sets that the plans' runs need and that are not there.
-
-    Raises:
-        DeepNRCError: One cannot be built; the message says what it needs.
-    """
-    seen = set()
-    for plan in plans:
-        for member in plan.members:
-            data = member.config.data
-            source = find_source(data.name)
-            samples = source.default_samples if data.samples is None else data.samples
-            key = (data.name, samples, data.seed)
-            if source.build is None or data.path is not None or key in seen:
-                continue
-            seen.add(key)
-            if data.samples is None and check_fetched(source) is not None:
-                continue
-            if find_built(*key) is None:
-                say(f"building '{data.name}' with {samples:,} samples and seed {data.seed}")
-                build(
-                    data.name,
-                    samples=samples,
-                    seed=data.seed,
-                    seconds=plan.build_seconds,
-                    say=say,
-                )
-
-
-def train_missing(
-    plans: Sequence[Plan],
-    out: Path,
-    executor: Executor,
-    *,
-    together: int = 1,
-    on_status: Callable[[Sequence[MemberStatus]], None] = lambda statuses: None,
-) -> dict[str, GroupRuns]:
-    """Train the runs that are not finished yet, each in its folder ``out/NAME``.
-
-    Args:
-        plans: Of the groups.
-        out: Folder of all runs.
-        executor: Where they run.
-        together: Most runs that one worker trains at once, see `run_sweep`.
-        on_status: Called with the status of every run, again and again.
-
-    Returns:
-        The groups' runs by name; those that failed are named with the reason.
-    """
-    members = [member for plan in plans for member in plan.members]
-    statuses = run_sweep(members, out, executor, together=together, on_status=on_status)
-    failed = {s.member.name: s.error for s in statuses if s.state == "failed"}
-    return finished_runs(plans, out, failed)
-
-
-def finished_runs(
-    plans: Sequence[Plan], out: Path, failed: Mapping[str, str] | None = None
-) -> dict[str, GroupRuns]:
-    """The runs of the groups that came to their end, by group."""
-    found = {}
-    for plan in plans:
-        names = {member.name for member in plan.members}
-        runs = tuple(
-            FinishedRun(member, RunFolder(out / member.name))
-            for member in plan.members
-            if is_finished(out / member.name, member.config)
-        )
-        why = {name: error for name, error in (failed or {}).items() if name in names}
-        found[plan.name] = GroupRuns(plan, runs, why)
-    return found
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A run folder's description."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
+    def by(self, key: str) -> dict[Any, "GroupRuns"]:
+        """The runs by each value of a swept setting."""
+        return {value: self.where(**{key: value}) for value in self.values(key)}
 
 
 def _setting(member: Member, key: str) -> Any:

@@ -1,0 +1,33 @@
+"""Collapse comes after the losses settle."""
+
+from deepnrc.experiments.paper.claim import ALL, Claim, Groups, Outcome, main_setting
+from deepnrc.report.panels import median
+
+
+def _test(groups: Groups) -> Outcome:
+    """Collapse lies between two measured epochs; a loss that settles between them is left out."""
+    parts, evidence, left_out = [], [], 0
+    for name, runs in main_setting(groups).items():
+        agreeing, shown = 0, []
+        for run in runs:
+            between, settled = run.collapse_interval("all"), run.settled_epoch()
+            if between is None or settled is None or between[0] < settled <= between[1]:
+                left_out += 1
+                continue
+            agreeing += between[0] >= settled
+            shown.append((float(between[1]), float(settled)))
+        parts.append((name, agreeing, len(shown)))
+        if shown:
+            evidence.append(
+                f"{name} {median([collapsed for collapsed, _ in shown]):g} against "
+                f"{median([settled for _, settled in shown]):g}"
+            )
+    return Outcome(
+        parts,
+        "runs that collapse, by all four conditions, after nine tenths of the loss's way",
+        f"left out, as they never collapse or it cannot be told: {left_out}; median epochs: "
+        f"{'; '.join(evidence) or 'none'}",
+    )
+
+
+CLAIM = Claim("Collapse comes after the losses settle.", ALL, _test, order=80)

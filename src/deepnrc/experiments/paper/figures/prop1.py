@@ -1,0 +1,51 @@
+"""Proposition 1 of [RU26]: do NRC1 and NRC2 bound what the targets leave unexplained? How tight?"""
+
+from deepnrc.experiments.paper.figure import Chosen, Figure, for_each
+from deepnrc.experiments.paper.layer_panels import curve
+from deepnrc.experiments.paper.runs import GroupRuns
+from deepnrc.report.panels import Panel, PanelGrid, median
+
+
+def _panels(chosen: Chosen) -> PanelGrid:
+    """One panel per data set with both sides of the inequality."""
+    panels = [_panel(runs) for runs in chosen]
+    return PanelGrid([panels[:3], panels[3:]])
+
+
+def _panel(runs: GroupRuns) -> Panel:
+    each = runs.require()
+    return Panel(
+        title=runs.title,
+        dataset=runs.dataset,
+        quantity="share of the features' norm",
+        curves=(
+            curve(each, lambda layer: layer.bound_residual, "left side"),
+            curve(each, lambda layer: layer.bound, "bound", "reference"),
+        ),
+    )
+
+
+def _sentence(runs: GroupRuns) -> str:
+    checks = [check for run in runs for check in run.diagnosis.bounds if check.holds is not None]
+    held = sum(check.holds is True for check in checks)
+    useful = [check for check in checks if check.bound < 1.0]
+    ratio = median([check.residual / check.bound for check in useful])
+    tight = f"left side/bound {ratio:.2f} in the median there" if useful else "so it says nothing"
+    return (
+        f"{runs.title}: the bound held at {held} of {len(checks)} layers and seeds; it is below 1 "
+        f"at {len(useful)}, {tight}."
+    )
+
+
+FIGURE = Figure(
+    name="prop1",
+    title="Proposition 1: ‖H − P_Y H‖/‖H‖ and its bound √NRC1 + √(1 − CKA), by layer",
+    groups=("swimmer", "hopper", "reacher", "sgemm-decay", "synthetic-decay", "synthetic-wide"),
+    only={  # the largest weight decay of the paper's sweeps
+        "sgemm-decay": {"weight_decay": 0.001},
+        "synthetic-decay": {"weight_decay": 0.001},
+    },
+    content=_panels,
+    findings=for_each(_sentence),
+    order=120,
+)
