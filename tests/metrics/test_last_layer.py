@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deepnrc.errors import ArgumentError
-from deepnrc.metrics.last_layer import last_layer_record
+from deepnrc.metrics.evaluate_last_layer import last_layer_record
 from deepnrc.metrics.view import Undefined
 from deepnrc.moments.unit_rows import UnitRowSums
 from reference import last_layer as twin

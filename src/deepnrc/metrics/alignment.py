@@ -19,9 +19,8 @@ def signal_target_cka(view: LayerView) -> float | Undefined:
     References:
         [RU26] Table 1, NRC2; [K19] for linear CKA.
     """
-    reason = view.constant_features or view.constant_targets
-    if reason:
-        return Undefined(reason)
+    if undefined := view.constant_features or view.constant_targets:
+        return undefined
     spectrum, k = view.covariance_spectrum, view.feature_k
     cross = spectrum.top(k).T @ view.moments.cross_covariance
     return _ratio(cross, spectrum.values[:k], view)
@@ -37,9 +36,8 @@ def linear_cka(view: LayerView) -> float | Undefined:
     References:
         [K19] section 3.
     """
-    reason = view.constant_features or view.constant_targets
-    if reason:
-        return Undefined(reason)
+    if undefined := view.constant_features or view.constant_targets:
+        return undefined
     return _ratio(view.moments.cross_covariance, view.covariance_spectrum.values, view)
 
 

@@ -10,18 +10,22 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from deepnrc.metrics.alignment import linear_cka, signal_target_cka
-from deepnrc.metrics.class_view import ClassView
-from deepnrc.metrics.classification import (
-    class_angle_deviation,
-    class_distance_variance,
-    class_norm_variation,
+from deepnrc.metrics.class_readout import (
     class_weight_alignment,
     class_weight_cosine,
     nearest_mean_agreement,
+)
+from deepnrc.metrics.class_simplex import (
+    class_angle_deviation,
+    class_norm_variation,
     simplex_distance,
+)
+from deepnrc.metrics.class_variability import (
+    class_distance_variance,
     within_between_ratio,
     within_class_share,
 )
+from deepnrc.metrics.class_view import ClassView
 from deepnrc.metrics.metric import Metric
 from deepnrc.metrics.prediction import linear_prediction_mse, linear_r2
 from deepnrc.metrics.spectrum import (

@@ -45,7 +45,7 @@ class ClassView:
         return float(self.classes.energies.sum()) / max(self.layer.moments.count, 1)
 
     @cached_property
-    def centred_means(self) -> Float64[Tensor, "C d"]:
+    def centered_means(self) -> Float64[Tensor, "C d"]:
         """M: class means less their own mean, every class alike however many rows it has."""
         means = self.classes.means - self.classes.means[0]
         return means - means.mean(0)
@@ -58,31 +58,33 @@ class ClassView:
     @cached_property
     def means_basis(self) -> Float64[Tensor, "d r"]:
         """Orthonormal basis of the span of the centred means, at most C − 1 directions."""
-        return _spanned(self.centred_means)[1]
+        return _spanned(self.centered_means)[1]
 
     @cached_property
-    def one_point(self) -> str | None:
-        """Why class means tell nothing, or None."""
+    def equal_means(self) -> Undefined | None:
+        """Why the class means do not differ; None if they do."""
         if self.layer.constant_features:
             return self.layer.constant_features
         seen = self.classes.seen
         if len(seen) < 2:
-            return f"only class {int(seen[0])} was seen"
+            return Undefined(f"only class {int(seen[0])} was seen")
         means = self.classes.means[seen]
         spread = torch.linalg.norm(means - means[0])
         if float(spread) <= means.shape[1] ** 0.5 * _EPS * float(torch.linalg.norm(means)):
-            return "the class means are all the same"
+            return Undefined("the class means are all the same")
         return None
 
     @property
-    def unseen(self) -> str | None:
-        """Why not every class has a mean, or None."""
+    def unseen_classes(self) -> Undefined | None:
+        """Why some class has no mean; None if every class has one."""
         missing = torch.nonzero(self.classes.counts == 0).flatten().tolist()
         if not missing:
             return None
         if len(missing) == 1:
-            return f"class {missing[0]} of {self.class_count} was never seen"
-        return f"{len(missing)} of {self.class_count} classes were never seen, first {missing[0]}"
+            return Undefined(f"class {missing[0]} of {self.class_count} was never seen")
+        return Undefined(
+            f"{len(missing)} of {self.class_count} classes were never seen, first {missing[0]}"
+        )
 
 
 def between_classes(classes: ClassMoments) -> tuple[Float64[Tensor, " r"], Float64[Tensor, "d r"]]:

@@ -50,8 +50,8 @@ def gram_residual(
     References:
         [A24] NRC3.
     """
-    if reason := _undefined(gram, covariance):
-        return Undefined(reason)
+    if undefined := _undefined(gram, covariance):
+        return undefined
     rotated, roots = _in_target_basis(gram, covariance)
     return _distance(rotated, roots, gamma**0.5)
 
@@ -65,8 +65,8 @@ def gram_fit(
     distances from their means ḡ and s̄, the only stationary point is √γ = s̄ − ḡ Σδ²/Σεδ, a minimum
     when Σεδ > 0; it is held against both ends.
     """
-    if reason := _undefined(gram, covariance):
-        return Undefined(reason)
+    if undefined := _undefined(gram, covariance):
+        return undefined
     rotated, roots = _in_target_basis(gram, covariance)
     end = float(roots[-1])
     if end**2 <= len(roots) * _EPS * float(roots[0]) ** 2:
@@ -86,13 +86,13 @@ def gram_fit(
     return GramFit(residual, best**2, end**2, best in (0.0, end))
 
 
-def _undefined(gram: Tensor, covariance: Tensor) -> str | None:
+def _undefined(gram: Tensor, covariance: Tensor) -> Undefined | None:
     if len(gram) == 1:
-        return "with one target it is 0 whatever the weight"
+        return Undefined("with one target it is 0 whatever the weight")
     if float(covariance.diagonal().sum()) == 0.0:
-        return "the targets are the same for every sample"
+        return Undefined("the targets are the same for every sample")
     if float(gram.diagonal().sum()) == 0.0:
-        return "the weight is 0"
+        return Undefined("the weight is 0")
     return None
 
 

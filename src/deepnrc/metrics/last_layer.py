@@ -12,18 +12,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.linalg.spectra import symmetric_spectrum
-from deepnrc.metrics.gram import GramFit, gram_fit, gram_residual
-from deepnrc.metrics.unit_rows import feature_pca_residual, feature_weight_residual, fills_width
-from deepnrc.metrics.view import LayerView, Undefined
-from deepnrc.moments.unit_rows import UnitRows
+from deepnrc.metrics.gram import gram_residual
+from deepnrc.metrics.view import Undefined
 
-__all__ = ["LastLayer", "last_layer_record"]
-
-_NOT_ASKED = "pass last_layer='paper2024' or 'centred' to measure it"
+__all__ = ["LastLayer"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LastLayer:
     """[A24]'s quantities at a network's last layer; NaN where undefined, with the reason.
 
@@ -113,103 +108,6 @@ class LastLayer:
             raise ArgumentError(f"points must be at least 2; got {points!r}")
         shares = [i / (points - 1) for i in range(points)]
         return tuple((share, self.gram_residual_at(share * self.largest_gamma)) for share in shares)
-
-
-def last_layer_record(
-    name: str,
-    view: LayerView,
-    directions: UnitRows | None,
-    *,
-    variant: str | None,
-    squared_errors: tuple[float, ...] | Undefined,
-) -> LastLayer:
-    """The record of a last layer from its moments, its weight and the model's errors.
-
-    Args:
-        name: The layer's.
-        view: With ``signal_rank`` t.
-        directions: Its unit rows; None: not asked for.
-        variant: How they were made.
-        squared_errors: Sum over the samples, by target.
-    """
-    t, width = view.moments.target_dim, view.width
-    covariance, gram = _target_moment(view), view.weight @ view.weight.T
-    results: dict[str, float | Undefined] = {
-        "feature_pca_residual": Undefined(_NOT_ASKED),
-        "feature_weight_residual": Undefined(_NOT_ASKED),
-        "chance_residual": 1.0 - t / width if t < width else Undefined(fills_width(view)),
-    }
-    if directions is not None:
-        results["feature_pca_residual"] = feature_pca_residual(view, directions)
-        results["feature_weight_residual"] = feature_weight_residual(view, directions)
-    fit = gram_fit(gram, covariance)
-    if isinstance(fit, Undefined):
-        results |= dict.fromkeys(("gram_residual", "gamma", "gamma_share"), fit)
-    else:
-        results |= _gamma(fit)
-    r2, target_r2 = _r2(view, squared_errors)
-    results["r2"] = r2
-    by_target = {f"target_r2[{i}]": value for i, value in enumerate(target_r2)}
-    undefined = {k: v.reason for k, v in (results | by_target).items() if isinstance(v, Undefined)}
-    values = view.covariance_spectrum.values
-    ratios = () if view.constant_features else tuple((values / values.sum()).tolist())
-    if view.constant_features:
-        undefined["explained_variance_ratios"] = view.constant_features
-    return LastLayer(
-        layer=name,
-        variant=variant,
-        width=width,
-        **{key: _number(value) for key, value in results.items()},
-        zero_rows=0 if directions is None else directions.zero_rows,
-        gamma_on_end=None if isinstance(fit, Undefined) else fit.on_end,
-        gram_eigenvalues=tuple(symmetric_spectrum(gram).values.tolist()),
-        explained_variance_ratios=ratios,
-        target_r2=tuple(_number(value) for value in target_r2),
-        gram=_rows(gram),
-        target_covariance=_rows(covariance),
-        undefined=undefined,
-    )
-
-
-def _target_moment(view: LayerView) -> Float64[Tensor, "t t"]:
-    moments = view.moments
-    if view.intercept:
-        return moments.target_covariance
-    return moments.target_covariance + torch.outer(moments.target_mean, moments.target_mean)
-
-
-def _gamma(fit: GramFit) -> dict[str, float | Undefined]:
-    gamma: float | Undefined = fit.gamma
-    share: float | Undefined = fit.gamma / fit.largest if fit.largest > 0.0 else 0.0
-    if math.isnan(fit.gamma):
-        gamma = share = Undefined("the targets' variances are all alike: every γ gives the same")
-    elif fit.largest == 0.0:
-        share = Undefined("the targets' covariance is singular: γ can only be 0")
-    return {"gram_residual": fit.residual, "gamma": gamma, "gamma_share": share}
-
-
-def _r2(
-    view: LayerView, squared_errors: tuple[float, ...] | Undefined
-) -> tuple[float | Undefined, list[float | Undefined]]:
-    scatter = view.moments.target_scatter.diagonal().tolist()
-    if isinstance(squared_errors, Undefined):
-        return squared_errors, [squared_errors] * len(scatter)
-    constant = Undefined("the target is the same for every sample")
-    by_target = [
-        1.0 - error / total if total > 0.0 else constant
-        for error, total in zip(squared_errors, scatter, strict=True)
-    ]
-    total = math.fsum(scatter)
-    pooled = 1.0 - math.fsum(squared_errors) / total if total > 0.0 else constant
-    return pooled, by_target
-
-
-def _number(value: float | Undefined) -> float:
-    return math.nan if isinstance(value, Undefined) else value
-
-
-def _rows(matrix: Tensor) -> tuple[tuple[float, ...], ...]:
-    return tuple(map(tuple, matrix.tolist()))
 
 
 def _matrix(rows: tuple[tuple[float, ...], ...]) -> Float64[Tensor, "t t"]:

@@ -133,7 +133,7 @@ def linear_prediction_mse(view: LayerView) -> float | Undefined:
         [RU26] Table 1, NRC4.
     """
     if view.constant_targets and view.intercept:
-        return Undefined(view.constant_targets)
+        return view.constant_targets
     return linear_fit(view).mse
 
 
@@ -144,7 +144,7 @@ def linear_r2(view: LayerView) -> float | Undefined:
         At most 1, and ≥ 0 with an intercept. Undefined for constant targets.
     """
     if view.constant_targets:
-        return Undefined(view.constant_targets)
+        return view.constant_targets
     moments = view.moments
     variance = float(moments.target_covariance.diagonal().sum())
     return 1.0 - linear_fit(view).mse * moments.target_dim / variance

@@ -35,9 +35,8 @@ def noise_component(view: LayerView, *, center: bool | None = None) -> float | U
         [RU26] Table 1, NRC1.
     """
     center = view.center if center is None else center
-    reason = view.constant_features if center else view.constant_signal
-    if reason:
-        return Undefined(reason)
+    if undefined := view.constant_features if center else view.constant_signal:
+        return undefined
     if view.signal_rank >= view.width:
         return Undefined(
             f"the signal rank {view.signal_rank} fills the layer's width {view.width}: "
@@ -68,9 +67,7 @@ def noise_component_floor(view: LayerView) -> float:
 
 
 def _values(view: LayerView) -> Float64[Tensor, " d"] | Undefined:
-    if view.constant_features:
-        return Undefined(view.constant_features)
-    return view.covariance_spectrum.values
+    return view.constant_features or view.covariance_spectrum.values
 
 
 def stable_rank(view: LayerView) -> float | Undefined:

@@ -26,9 +26,8 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
     References:
         [RU26] Table 1, NRC3; [BG73].
     """
-    reason = _undefined(view)
-    if reason:
-        return Undefined(reason)
+    if undefined := view.constant_signal or view.zero_weight:
+        return undefined
     k = view.alignment_k
     if k >= view.width:
         return Undefined(f"{_full(view)}: any weight reads it whole")
@@ -48,9 +47,8 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
     References:
         [RU26] Figure 3, right column.
     """
-    reason = _undefined(view)
-    if reason:
-        return Undefined(reason)
+    if undefined := view.constant_signal or view.zero_weight:
+        return undefined
     k, width = view.alignment_k, view.width
     if k >= width:
         return Undefined(f"{_full(view)}: no noise subspace")
@@ -64,14 +62,6 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
 
 def _full(view: LayerView) -> str:
     return f"the signal rank {view.alignment_k} fills the layer's width {view.width}"
-
-
-def _undefined(view: LayerView) -> str | None:
-    if view.constant_signal:
-        return view.constant_signal
-    if view.weight_rank == 0:
-        return "the weight is 0"
-    return None
 
 
 @functools.lru_cache(maxsize=256)

@@ -99,33 +99,43 @@ class LayerView:
         return min(self.feature_k, self.feature_rank, self.weight_rank)
 
     @cached_property
-    def constant_features(self) -> str | None:
-        """Why the features have no variance to speak of, or None."""
+    def constant_features(self) -> Undefined | None:
+        """Why the features have no variance beyond rounding; None if they have."""
         moments = self.moments
         if moments.count < 2:
-            return "one sample has no variance"
+            return Undefined("one sample has no variance")
         variance = float(moments.feature_covariance.diagonal().sum())
         if variance == 0.0:
             if bool((moments.feature_mean == 0).all()):
-                return "the layer is dead: its features are 0 for every sample"
-            return "the features are the same for every sample"
+                return Undefined("the layer is dead: its features are 0 for every sample")
+            return Undefined("the features are the same for every sample")
         size = float(moments.feature_mean.square().sum())
         if variance <= (2 * self.feature_eps) ** 2 * size:
-            return "the features are the same for every sample, to the rounding of their dtype"
+            return Undefined(
+                "the features are the same for every sample, to the rounding of their dtype"
+            )
         return None
 
     @property
-    def constant_signal(self) -> str | None:
-        """Why the moment that defines the signal subspace is 0, or None: a mean is signal too."""
+    def constant_signal(self) -> Undefined | None:
+        """Why the moment that defines the signal subspace is 0; None if it is not.
+
+        Uncentred, a mean is signal too.
+        """
         if self.center or self.moments.count < 2 or bool((self.moments.feature_mean == 0).all()):
             return self.constant_features
         return None
 
     @cached_property
-    def constant_targets(self) -> str | None:
-        """Why the targets have no variance, or None."""
+    def constant_targets(self) -> Undefined | None:
+        """Why the targets have no variance; None if they have."""
         if self.moments.count < 2:
-            return "one sample has no variance"
+            return Undefined("one sample has no variance")
         if float(self.moments.target_covariance.diagonal().sum()) == 0.0:
-            return "the targets are the same for every sample"
+            return Undefined("the targets are the same for every sample")
         return None
+
+    @property
+    def zero_weight(self) -> Undefined | None:
+        """Why the weight reads nothing; None if it is not 0."""
+        return Undefined("the weight is 0") if self.weight_rank == 0 else None

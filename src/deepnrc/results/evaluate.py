@@ -5,7 +5,8 @@ from typing import Any
 from deepnrc.linalg.energy import energy_rank
 from deepnrc.linalg.spectra import symmetric_spectrum
 from deepnrc.metrics.catalogue import split_undefined
-from deepnrc.metrics.last_layer import LastLayer, last_layer_record
+from deepnrc.metrics.evaluate_last_layer import last_layer_record
+from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.metrics.view import Undefined
 from deepnrc.passes.collection import Collection
 from deepnrc.passes.options import MeasureOptions, takes_options
