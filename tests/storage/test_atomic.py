@@ -1,12 +1,21 @@
-"""Writing: the whole new file or the old one, and what is said when neither can be."""
+"""Atomic writing: the new content or the old one, and what is said when neither can be written."""
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from deepnrc.errors import FileError
-from deepnrc.storage.atomic import remove_drafts, write_failure, write_whole
+from deepnrc.storage.atomic import (
+    atomic_draft,
+    draft_path,
+    make_folder,
+    remove_drafts,
+    replace_by_draft,
+    write_atomically,
+    write_errors,
+)
 
 
 def names(folder):
@@ -16,20 +25,20 @@ def names(folder):
 def test_replaces_the_old_and_leaves_no_draft(tmp_path):
     path = tmp_path / "a.bin"
     for content in (b"old", b"new content"):
-        write_whole(path, content)
+        write_atomically(path, content)
         assert path.read_bytes() == content
     assert names(tmp_path) == ["a.bin"]
 
 
 def test_a_full_disk_keeps_the_old_and_leaves_no_draft(tmp_path, file_size_limit):
     path = tmp_path / "a.bin"
-    write_whole(path, b"old")
+    write_atomically(path, b"old")
     message = (
-        r"cannot write '.*a.bin': the disk or quota is full \(File too large\); what was written "
-        r"before stays readable: free some space and give the same command again to go on"
+        r"cannot write '.*/a.bin': the disk or quota is full \(File too large\); what was written "
+        r"before stays readable: free some space and give the same command again to resume"
     )
     with file_size_limit(10), pytest.raises(FileError, match=message):
-        write_whole(path, b"x" * 1000)
+        write_atomically(path, b"x" * 1000)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
 
@@ -37,7 +46,7 @@ def test_a_full_disk_keeps_the_old_and_leaves_no_draft(tmp_path, file_size_limit
 def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     """Until the rename the old content stands, and the new one is already on the disk."""
     path = tmp_path / "a.bin"
-    write_whole(path, b"old")
+    write_atomically(path, b"old")
     order = []
     real_sync, real_replace = os.fsync, type(path).replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("sync"), real_sync(fd)))
@@ -47,27 +56,109 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
         return real_replace(draft, target)
 
     monkeypatch.setattr(type(path), "replace", replace)
-    write_whole(path, b"new")
+    write_atomically(path, b"new")
     assert order == ["sync", ("rename", b"old", b"new"), "sync"]  # content, name, folder
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_is_as_the_user_has_set_it(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "a", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a"
+    with atomic_draft(path) as first, atomic_draft(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # its context ended last
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [OSError("as it is"), ZeroDivisionError(), KeyboardInterrupt()])
+def test_a_body_that_fails_keeps_the_old_and_its_error_is_passed_on(tmp_path, error):
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def write():
+        with atomic_draft(path) as draft:
+            draft.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        write()
+    assert raised.value is error
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_replaces_a_folder(tmp_path):
+    path = tmp_path / "set"
+    for content in ("old", "new"):
+        with atomic_draft(path) as draft:
+            draft.mkdir()
+            (draft / content).touch()
+        assert names(path) == [content]
+    assert names(tmp_path) == ["set"]
+
+
+def test_a_draft_that_was_not_written_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"cannot write '.*/set': No such file"):
+        replace_by_draft(tmp_path / "set", draft_path(tmp_path / "set"))
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileError, match=r"cannot write '.*absent/a.bin': No such file"):
-        write_whole(tmp_path / "absent" / "a.bin", b"")
+        write_atomically(tmp_path / "absent" / "a.bin", b"")
+
+
+def test_folders_are_made(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"cannot write '.*/file/new': Not a directory"):
+        make_folder(tmp_path / "file" / "new")
+
+
+def message(error, path=Path("x")):
+    with pytest.raises(FileError) as raised, write_errors(path):
+        raise error
+    return str(raised.value)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_full_is_said(tmp_path, code):
-    assert "the disk or quota is full" in str(write_failure(tmp_path, OSError(code, "text")))
+def test_a_full_disk_is_told(code):
+    assert "the disk or quota is full (text)" in message(OSError(code, "text"))
 
 
 def test_other_reasons_are_passed_on(tmp_path):
-    text = str(write_failure(tmp_path / "x", OSError(errno.EACCES, "Permission denied")))
-    assert text == f"cannot write '{tmp_path / 'x'}': Permission denied"
+    expected = f"cannot write '{tmp_path}': Permission denied"
+    assert message(OSError(errno.EACCES, "Permission denied"), tmp_path) == expected
+    assert message(OSError("why"), tmp_path) == f"cannot write '{tmp_path}': why"
+
+
+def test_a_message_that_names_its_file_stays_as_it_is():
+    assert message(FileError("cannot write 'y': why")) == "cannot write 'y': why"
 
 
 def test_only_drafts_are_removed(tmp_path):
-    for name in (".a.json.tmp", ".epoch-000001.json.x7k2", "epoch-000001.json", ".lock", "b.tmp"):
+    kept = [".lock", "a.json", ".a.json.draft", ".a.json.0123456.draft", "a.01234567.draft"]
+    for name in (*kept, ".a.json.01234567.draft", ".epoch-000001.json.deadbeef.draft"):
         (tmp_path / name).touch()
+    (tmp_path / ".set.0a1b2c3d.draft").mkdir()
+    (tmp_path / ".set.0a1b2c3d.draft" / "file").touch()
+    draft_path(tmp_path / "any name.x").touch()
     remove_drafts(tmp_path)
-    assert names(tmp_path) == [".lock", "b.tmp", "epoch-000001.json"]
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_drafts_of_one_name_are_removed(tmp_path):
+    for name in (".a.01234567.draft", ".a.bin.01234567.draft", ".b.01234567.draft"):
+        (tmp_path / name).touch()
+    remove_drafts(tmp_path, "a")
+    assert names(tmp_path) == [".b.01234567.draft"]

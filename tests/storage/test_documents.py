@@ -29,7 +29,6 @@ def test_the_file_is_plain_json_of_a_stated_kind(path):
     assert document == {"format": "deepnrc", "kind": "thing", "version": 3, "record": RECORD}
     assert text.endswith("\n")
     assert "größe" in text
-    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_writing_replaces_whole_and_leaves_nothing_else(path):
@@ -51,7 +50,7 @@ def test_a_failed_write_keeps_the_old_file_and_no_temporary_one(path, monkeypatc
     with pytest.raises(expected) as raised:
         write_document(path, "thing", 1, {"a": 2})
     if expected is FileError:
-        assert str(raised.value) == f"cannot write '{path}': No space left on device"
+        assert str(raised.value).startswith(f"cannot write '{path}': the disk or quota is full (No")
     assert read_document(path, {"thing": 1}) == {"a": 1}
     assert os.listdir(path.parent) == [path.name]
 
@@ -102,9 +101,7 @@ def test_a_file_cut_off_anywhere_is_never_read(path):
     whole = path.read_bytes()
     for length in range(len(whole) - 1):  # the last byte is the final newline
         path.write_bytes(whole[:length])
-        with pytest.raises(
-            FileError, match=f"'{path}' is not a whole JSON file .*: it was cut off"
-        ):
+        with pytest.raises(FileError, match=f"'{path}' is not complete JSON .*: it was cut off"):
             read_document(path, {"thing": 1})
 
 
@@ -139,5 +136,5 @@ def test_other_documents_say_what_is_wrong(path, text, message):
 
 def test_bytes_that_are_no_text(path):
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FileError, match=f"'{path}' is not a whole JSON file"):
+    with pytest.raises(FileError, match=f"'{path}' is not complete JSON"):
         read_document(path, {"thing": 1})

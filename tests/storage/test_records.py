@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
+import torch
 
 from deepnrc.storage.records import plain, restored
 
@@ -28,6 +30,7 @@ class Outer:
     flag: bool | None
     maybe: Inner | None = None
     later: float | None = None
+    extra: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def example(**changes):
@@ -39,6 +42,7 @@ def example(**changes):
         several=(Inner(1.0, "a"), Inner(2.0, "b")),
         reasons={"values": "why"},
         flag=None,
+        extra={"mine": 0.5, "undefined": math.nan},
     )
     return dataclasses.replace(record, **changes)
 
@@ -53,15 +57,22 @@ def test_a_record_comes_back_whole_through_json(changes):
     assert type(back.several[0]) is Inner
 
 
-def test_infinity_is_no_number_in_json():
-    assert plain((math.inf, -math.inf, 1.0)) == [None, None, 1.0]
+def test_infinity_comes_back():
+    values = json.loads(json.dumps(plain((math.inf, -math.inf, 1.0)), allow_nan=False))
+    assert values == ["inf", "-inf", 1.0]
+    assert restored(tuple[float, ...], values) == (math.inf, -math.inf, 1.0)
 
 
-def test_what_a_younger_version_added_takes_its_default():
-    values = plain(example(maybe=Inner(1.0, "a")))
-    del values["maybe"], values["later"]
+def test_tensors_arrays_and_lists_are_lists():
+    value = {"a": torch.tensor([1.0, math.nan]), "b": [np.float32(0.5), np.arange(2)]}
+    assert plain(value) == {"a": [1.0, None], "b": [0.5, [0, 1]]}
+
+
+def test_fields_that_a_later_version_added_take_their_defaults():
+    values = plain(example(maybe=Inner(1.0, "a"), extra={"x": 1.0}))
+    del values["maybe"], values["later"], values["extra"]
     back = restored(Outer, values)
-    assert (back.maybe, back.later) == (None, None)
+    assert (back.maybe, back.later, back.extra) == (None, None, {})
 
 
 def test_a_missing_field_is_an_error():

@@ -1,8 +1,6 @@
 """``deepnrc theory``: what the unconstrained feature model says, before anything is trained."""
 
-import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +8,7 @@ import typer
 
 from deepnrc.cli.failures import command
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.records import plain
 
 __all__ = ["app"]
 
@@ -106,7 +105,7 @@ def preprocess(
     found = preprocessing_errors(covariance, c=level)
     tasks = task_errors(covariance, c=level)
     if as_json:
-        both = {"preprocessing": _plain(found), "tasks": _plain(tasks)}
+        both = {"preprocessing": plain(found), "tasks": plain(tasks)}
         print(json.dumps({"targets": list(data.target_names), **both}, ensure_ascii=False))
         return
     heading = f"{dataset}: {len(data.train.targets)} training rows, {data.provenance['made_from']}"
@@ -209,19 +208,4 @@ def _rows(lines: list[str], name: str) -> list[list[float]]:
 
 
 def _as_json(record: Any) -> str:
-    return json.dumps(_plain(record), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """Records and tensors as what JSON can hold; NaN as null, infinity as text."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+    return json.dumps(plain(record), ensure_ascii=False)

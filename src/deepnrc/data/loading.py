@@ -5,11 +5,12 @@ from pathlib import Path
 
 from deepnrc.data.access.cache import build_command
 from deepnrc.data.access.download import check_fetched, fetched_folder
-from deepnrc.data.access.store import check_built, file_sha256, find_built
+from deepnrc.data.access.store import check_built, find_built
 from deepnrc.data.dataset import Dataset, first_rows, split_data
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import RawData, Scaling, Source
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["load", "load_raw"]
 

@@ -5,7 +5,6 @@ import platform
 from pathlib import Path
 
 from deepnrc._version import __version__
-from deepnrc.data.access.cache import write_atomically
 from deepnrc.data.facts import DataFacts, data_facts
 from deepnrc.data.loading import load_raw
 from deepnrc.data.registry import dataset_names, find_source
@@ -13,6 +12,7 @@ from deepnrc.data.source import Source
 from deepnrc.report.data_figures import dataset_figure
 from deepnrc.report.data_text import facts_text, source_text
 from deepnrc.report.figures import save_figure
+from deepnrc.storage.atomic import make_folder, write_atomically
 
 __all__ = ["write_bare_page", "write_index", "write_page"]
 
@@ -46,8 +46,8 @@ def write_page(
     raw = load_raw(name, path, samples=samples, seed=seed, **options)
     facts = data_facts(raw)
     page = out / f"{name}.md"
+    make_folder(out / "images")
     write_atomically(page, _page(source, facts, samples, seed, options).encode())
-    (out / "images").mkdir(exist_ok=True)
     figure = dataset_figure(raw, title=name, note=str(raw.provenance["made_from"]))
     pictures = save_figure(figure, out / "images" / name, kinds=("png",))
     return page, *pictures, write_index(out)
@@ -74,6 +74,7 @@ def write_bare_page(name: str, out: Path) -> tuple[Path, ...]:
         ]
     )
     page = out / f"{name}.md"
+    make_folder(out)
     write_atomically(page, text.encode())
     return page, write_index(out)
 

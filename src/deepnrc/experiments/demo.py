@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from deepnrc.data.sets.synthetic import SyntheticData, nonlinear_teacher
-from deepnrc.errors import FileError
 from deepnrc.models.mlp import MLP
 from deepnrc.report.figures import layer_figure, save_figure
 from deepnrc.results.diagnosis import Diagnosis, diagnose
 from deepnrc.results.measure import measure
 from deepnrc.results.measurement import Measurement
+from deepnrc.storage.atomic import make_folder
 from deepnrc.training.config import TrainingConfig
 from deepnrc.training.epoch.loop import train
 
@@ -61,10 +61,7 @@ def run_demo(
     Raises:
         FileError: The folder cannot be created or written to.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder '{out}': {error.strerror or error}") from error
+    make_folder(out)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

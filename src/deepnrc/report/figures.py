@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deepnrc.errors import ArgumentError
 from deepnrc.report import style
 from deepnrc.report.quantities import CONDITIONS, Quantity
-from deepnrc.storage.atomic import write_whole
+from deepnrc.storage.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ def save_figure(
         content = io.BytesIO()
         figure.savefig(content, format=kind, dpi=160, metadata=metadata)
         path = Path(f"{os.fspath(stem)}.{kind}")
-        write_whole(path, content.getvalue())
+        write_atomically(path, content.getvalue())
         paths.append(path)
     return tuple(paths)
 

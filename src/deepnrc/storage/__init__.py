@@ -1,1 +1,1 @@
-"""Files that are whole or not there: atomic writing, documents, tensors, locks."""
+"""Files that are complete or absent: atomic writes, tensors, documents, manifests and locks."""

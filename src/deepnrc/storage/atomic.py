@@ -1,58 +1,150 @@
-"""Writing a run's files so that a stop at any moment, or a full disk, leaves whole ones."""
+"""Atomic writing: whatever stops a process, a file holds its old content or its new content."""
 
+import contextlib
 import errno
 import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from deepnrc.errors import FileError
 
-__all__ = ["remove_drafts", "sync_folder", "write_failure", "write_whole"]
+__all__ = [
+    "atomic_draft",
+    "draft_path",
+    "make_folder",
+    "remove_drafts",
+    "replace_by_draft",
+    "write_atomically",
+    "write_errors",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DRAFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.draft")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its name, force it to the disk, then rename: all of it or nothing.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it.
+
+    Args:
+        path: The file; its folder must exist. An older file is replaced.
+        content: All of it.
 
     Raises:
-        FileError: It cannot be written; what lay there before is untouched.
+        FileError: The file cannot be written; an older one is unchanged.
     """
-    draft = path.with_name(f".{path.name}.tmp")
+    with write_errors(path), atomic_draft(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextlib.contextmanager
+def atomic_draft(path: Path) -> Iterator[Path]:
+    """A path to write to, which replaces ``path`` when the context ends without an exception.
+
+    Otherwise the draft is removed. Errors of the body are passed on as they are.
+
+    Args:
+        path: The file or folder; its parent folder must exist.
+
+    Raises:
+        FileError: The draft cannot be moved to ``path``.
+    """
+    draft = draft_path(path)
     try:
-        try:
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        yield draft
+        replace_by_draft(path, draft)
+    finally:
+        _remove(draft)
+
+
+def draft_path(path: Path) -> Path:
+    """A new name beside ``path``, by which `remove_drafts` recognises what a killed process left.
+
+    In the same folder, because a rename is atomic only within one file system.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+
+
+def replace_by_draft(path: Path, draft: Path) -> None:
+    """Move a draft to its final path, after forcing its content to the disk.
+
+    The content of a folder is not forced to the disk: it needs a manifest that tells whether it is
+    complete.
+
+    Raises:
+        FileError: The draft cannot be moved; a file at ``path`` is unchanged.
+    """
+    with write_errors(path):
+        if not draft.is_dir():
+            _sync(draft, os.O_RDWR)  # or a crash could leave the new name without content
             draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        elif path.exists():  # a folder cannot be renamed onto another
+            aside = draft_path(path)
+            path.rename(aside)
+            draft.rename(path)
+            _remove(aside)
+        else:
+            draft.rename(path)
+        if os.name != "nt":  # Windows cannot open a folder
+            _sync(path.parent, os.O_RDONLY)  # a rename alone may be lost with the power
+
+
+def remove_drafts(folder: Path, name: str = "") -> None:
+    """Remove the drafts in a folder that killed processes left behind.
+
+    Args:
+        folder: Where no other process may be writing.
+        name: Only drafts of files whose names begin with this.
+    """
+    for path in folder.iterdir():
+        match = _DRAFT.fullmatch(path.name)
+        if match and match["name"].startswith(name):
+            _remove(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they do not exist yet.
+
+    Raises:
+        FileError: The folder cannot be made.
+    """
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `FileError` that names the file and says what to do.
+
+    Raises:
+        FileError: The body raised an `OSError`.
+    """
+    try:
+        yield
+    except FileError:
+        raise
     except OSError as error:
-        raise write_failure(path, error) from error
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise FileError(
+                f"cannot write '{path}': the disk or quota is full ({reason}); what was written "
+                "before stays readable: free some space and give the same command again to resume"
+            ) from error
+        raise FileError(f"cannot write '{path}': {reason}") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk: a rename alone may be lost with the power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what a killed process left half written: hidden files that some writer here made."""
-    for draft in (*folder.glob(".*.tmp"), *folder.glob(".epoch-*")):
-        draft.unlink()
-
-
-def write_failure(path: Path, error: OSError) -> FileError:
-    """The error to raise: says when the disk is full, and that a run can go on afterwards."""
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        return FileError(
-            f"cannot write '{path}': the disk or quota is full ({reason}); what was written before "
-            "stays readable: free some space and give the same command again to go on"
-        )
-    return FileError(f"cannot write '{path}': {reason}")
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,29 +1,39 @@
-"""Records on disk: versioned JSON documents, written whole or not at all."""
+"""Records on disk: versioned JSON documents, written atomically."""
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deepnrc.errors import FileError
+from deepnrc.storage.atomic import write_atomically
 
-__all__ = ["read_document", "write_document"]
+__all__ = ["json_bytes", "read_document", "write_document"]
 
 _FORMAT = "deepnrc"
 
 
+def json_bytes(value: object) -> bytes:
+    """A value as the content of a JSON file, in UTF-8; floats keep every digit.
+
+    Raises:
+        TypeError: The value holds something that JSON cannot represent.
+        ValueError: The value holds NaN or infinity.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+
+
 def write_document(
-    path: str | os.PathLike[str], kind: str, version: int, payload: Mapping[str, Any]
+    path: str | os.PathLike[str], kind: str, version: int, record: Mapping[str, Any]
 ) -> Path:
-    """Write a record as JSON, atomically: readers see the old file or the new one, never half.
+    """Write a record as JSON, atomically: readers see the old file or the new one.
 
     Args:
-        path: Where; its folder must exist.
+        path: The file; its folder must exist.
         kind: What the record is, e.g. ``"measurement"``.
         version: Of the record's layout.
-        payload: The record; floats keep every digit.
+        record: The record; floats keep every digit.
 
     Returns:
         The path.
@@ -31,24 +41,9 @@ def write_document(
     Raises:
         FileError: The folder does not exist or cannot be written to.
     """
-    document = {"format": _FORMAT, "kind": kind, "version": version, "record": dict(payload)}
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    document = {"format": _FORMAT, "kind": kind, "version": version, "record": dict(record)}
     target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise FileError(f"cannot write '{target}': {error.strerror or error}") from error
+    write_atomically(target, json_bytes(document))
     return target
 
 
@@ -60,7 +55,8 @@ def read_document(path: str | os.PathLike[str], kinds: Mapping[str, int]) -> dic
         kinds: Known kinds, each with the newest version that can be read.
 
     Raises:
-        FileError: Missing, not a deepnrc document, cut off, or of an unknown kind or version.
+        FileError: The file is missing, incomplete, not from deepnrc, or of an unknown kind or
+            version.
     """
     source = Path(path)
     try:
@@ -69,7 +65,7 @@ def read_document(path: str | os.PathLike[str], kinds: Mapping[str, int]) -> dic
         raise FileError(f"cannot read '{source}': {error.strerror or error}") from error
     except ValueError as error:
         raise FileError(
-            f"'{source}' is not a whole JSON file ({error}): it was cut off or altered"
+            f"'{source}' is not complete JSON ({error}): it was cut off or altered"
         ) from error
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise FileError(f"'{source}' was not written by deepnrc")

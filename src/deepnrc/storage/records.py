@@ -1,4 +1,4 @@
-"""Frozen records as plain lists, numbers and strings, as JSON holds them, and back."""
+"""Frozen records as plain lists, numbers and strings that JSON can represent, and back."""
 
 import dataclasses
 import math
@@ -10,10 +10,12 @@ __all__ = ["plain", "restored"]
 
 
 def plain(value: Any) -> Any:
-    """A record, or a value of one, in what JSON knows; numbers that are not finite become None.
+    """A record, or a value of one, as what JSON can represent: NaN becomes None.
+
+    Infinity becomes ``"inf"`` or ``"-inf"``.
 
     Args:
-        value: A dataclass, tuple, mapping, number, text or None.
+        value: A dataclass, tensor, array, list, tuple, mapping, number, text or None.
     """
     if dataclasses.is_dataclass(value):
         return {
@@ -21,38 +23,41 @@ def plain(value: Any) -> Any:
             for f in dataclasses.fields(value)
             if getattr(value, f.name) or not f.metadata.get("omit_empty")
         }
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, tuple):
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
     return value
 
 
 def restored(kind: Any, value: Any) -> Any:
-    """The value back from `plain`, by its type: where a number is missing it was NaN.
+    """The value that `plain` was given, by its type: a missing number was NaN.
 
-    Fields with a default may be missing: they are younger than the file.
+    Fields with a default may be missing: they were added after the file was written.
 
     Args:
         kind: A dataclass, or the type of one of its fields.
-        value: What `plain` gave.
+        value: What `plain` returned.
 
     Raises:
         KeyError: A field without a default is missing.
     """
     if dataclasses.is_dataclass(kind):
         return _record(kind, value)
-    if kind is float and value is None:
-        return math.nan
-    if get_origin(kind) is tuple:
-        return tuple(restored(get_args(kind)[0], item) for item in value)
-    if get_origin(kind) is Mapping:
-        return {key: restored(get_args(kind)[1], item) for key, item in value.items()}
-    if get_origin(kind) is types.UnionType and value is not None:
-        (inner,) = [option for option in get_args(kind) if option is not types.NoneType]
+    if kind is float and value in (None, "inf", "-inf"):
+        return math.nan if value is None else float(value)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return tuple(restored(arguments[0], item) for item in value)
+    if origin is types.UnionType and value is not None:
+        (inner,) = [option for option in arguments if option is not types.NoneType]
         return restored(inner, value)
+    if origin is Mapping:
+        return {key: restored(arguments[1], item) for key, item in value.items()}
     return value
 
 

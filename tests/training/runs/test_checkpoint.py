@@ -94,16 +94,18 @@ def test_a_shortened_file_is_refused(tmp_path, kept):
     path = tmp_path / "w.safetensors"
     save_weights(path, start().model, 1)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(FileError, match=r"w.safetensors' is not a whole safetensors file"):
+    with pytest.raises(FileError, match=r"w.safetensors' is not a complete safetensors file"):
         load_weights(path, start().model)
 
 
 def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    with pytest.raises(FileError, match=r"there is no checkpoint '.*w.safetensors'"):
+    with pytest.raises(FileError, match=r"there is no file '.*w.safetensors'"):
         load_weights(path, start().model)
     save_file({"x": torch.zeros(3)}, path)
-    with pytest.raises(FileError, match=r"has the layout None; expected 'deepnrc-training-1'"):
+    with pytest.raises(
+        FileError, match=r"has the layout None; expected 'deepnrc-training-2': restore"
+    ):
         load_weights(path, start().model)
 
 
@@ -120,7 +122,9 @@ def test_another_models_weights_are_refused(tmp_path):
 def test_weights_alone_are_no_training_state(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, start().model, 1)
-    with pytest.raises(FileError, match=r"w.safetensors' is no training state of SGD: it has None"):
+    with pytest.raises(
+        FileError, match=r"w.safetensors' is not a training state of SGD: it has the optimizer None"
+    ):
         load_state(path, start())
 
 
@@ -129,7 +133,8 @@ def test_moments_of_another_optimiser_are_refused(tmp_path):
     save_state(path, trained(start()))
     state = start(optimizer="adam")
     with pytest.raises(
-        FileError, match=r"s.safetensors' is no training state of Adam: it has 'SGD'"
+        FileError,
+        match=r"s.safetensors' is not a training state of Adam: it has the optimizer 'SGD'",
     ):
         load_state(path, state)
 

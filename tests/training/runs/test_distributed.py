@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import deepnrc
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.runs.distributed import is_launched
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import RunEvents, run_experiment
 
@@ -224,7 +224,7 @@ def others(tmp_path_factory):
         "diverges": {"lr": 1e30},
         "after": {},
     }
-    with RunLock(folder / "in use"):
+    with lock_folder(folder / "in use"):
         said = run_all(folder, 2, cases)
     return folder, [{name: rest for name, *rest in each} for each in said]
 

@@ -1,23 +1,12 @@
 """The run's folder: one process at a time, one configuration, nothing of others overwritten."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from deepnrc.errors import DeepNRCError, FileError
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
-from deepnrc.training.runs.folder import RunFolder, RunLock
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from deepnrc.training.runs.folder import RunLock
-with RunLock(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 
 
 def config(**values):
@@ -25,31 +14,13 @@ def config(**values):
     return ExperimentConfig(name="x", data={"name": "synthetic"}, training=training)
 
 
-def test_another_process_is_refused_by_number_and_a_killed_one_leaves_no_lock(tmp_path):
-    path = tmp_path / "new" / "run"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout.readline() == "held\n"
-        message = rf"run' is in use by process {holder.pid}: wait for it or choose another folder"
-        with pytest.raises(DeepNRCError, match=message):
-            RunLock(path)
-        holder.kill()
-        holder.wait()
-    with RunLock(path):
-        assert (path / ".lock").read_text() == f"{os.getpid()}\n"
-
-
-def test_a_lock_is_given_back(tmp_path):
+def test_a_folder_in_use_is_refused_and_given_back(tmp_path):
+    message = (
+        rf"run' is in use by process {os.getpid()} on .*: wait for it or choose another folder with"
+    )
     for _ in range(2):
-        with RunLock(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
-            RunLock(tmp_path)
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match=r"cannot write '.*file/run/.lock'"):
-        RunLock(tmp_path / "file" / "run")
+        with lock_folder(tmp_path / "run"), pytest.raises(DeepNRCError, match=message):
+            lock_folder(tmp_path / "run").__enter__()
 
 
 def test_prepare_writes_the_configuration_once(tmp_path):
@@ -86,7 +57,13 @@ def test_other_files_are_not_mixed_with_a_run(tmp_path):
 def test_a_start_that_was_killed_at_once_is_no_hindrance(tmp_path):
     folder = RunFolder(tmp_path)
     (tmp_path / "checkpoints").mkdir()
-    for name in (".lock", ".config.toml.tmp", "checkpoints/.latest.safetensors.tmp"):
+    (tmp_path / "measurements").mkdir()
+    for name in (
+        ".lock",
+        ".config.toml.0a1b2c3d.draft",
+        "checkpoints/.latest.safetensors.0a1b2c3d.draft",
+        "measurements/.epoch-000001.json.0a1b2c3d.draft",
+    ):
         (tmp_path / name).write_text("half")
     folder.prepare(config())
     assert sorted(x.name for x in tmp_path.rglob(".*")) == [".lock"]

@@ -11,7 +11,7 @@ from deepnrc.data.loading import load as load_data_set
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.runs import session as sessions
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import RunEvents, run_experiment
 from deepnrc.training.runs.saved_run import open_run
@@ -211,7 +211,7 @@ def test_other_data_are_refused(finished):
 
 
 def test_a_second_process_is_refused(tmp_path):
-    with RunLock(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
+    with lock_folder(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
         run_experiment(config(), tmp_path)
 
 
@@ -277,7 +277,7 @@ def test_a_damaged_state_is_refused(finished, tmp_path):
     latest = tmp_path / "run" / "checkpoints" / "latest.safetensors"
     latest.write_bytes(latest.read_bytes()[:-10])
     message = (
-        r"latest.safetensors' is not a whole safetensors file .* start again in another folder"
+        r"latest.safetensors' is not a complete safetensors file .* start again in another folder"
     )
     with pytest.raises(FileError, match=message):
         run_experiment(config(), tmp_path / "run")

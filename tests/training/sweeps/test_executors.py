@@ -12,7 +12,7 @@ import pytest
 
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.training.config.file import config_text, parse_config
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.sweeps.executors import Job, LocalExecutor, RayExecutor, SlurmExecutor
 from helpers import small_run
@@ -136,8 +136,8 @@ def test_a_sweep_that_is_killed_leaves_no_process_behind(tmp_path):
     until = time.monotonic() + 60
     while True:
         try:
-            RunLock(tmp_path / "long").__exit__()
-            break
+            with lock_folder(tmp_path / "long"):
+                break
         except DeepNRCError:
             assert time.monotonic() < until, "the member goes on"
             time.sleep(0.1)
@@ -203,11 +203,10 @@ def test_a_submitit_job_that_is_killed_is_named_and_one_left_is_cancelled(tmp_pa
     until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
-            RunLock(tmp_path / "left").__exit__(None, None, None)
+            with lock_folder(tmp_path / "left"):
+                break
         except DeepNRCError:  # its process still holds the folder
             time.sleep(0.1)
-        else:
-            break
     else:
         pytest.fail("the job that was left still runs")
     while left.state == "RUNNING":  # submitit's own process ends a moment later

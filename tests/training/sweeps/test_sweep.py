@@ -10,7 +10,7 @@ import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import parse_config
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.sweeps.member import run_member, run_members
@@ -328,7 +328,7 @@ def test_a_running_member_is_followed_by_its_log(tmp_path):
 
 
 def test_a_second_sweep_on_the_folder_is_refused(tmp_path):
-    with RunLock(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
+    with lock_folder(tmp_path), pytest.raises(DeepNRCError, match="in use by process"):
         sweep(expand(make, []), tmp_path)
 
 

@@ -10,7 +10,7 @@ import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.ensemble import Ensemble
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.runs.session import Session
@@ -227,13 +227,13 @@ def test_a_folder_in_use_and_one_of_another_run_fail_alone(whole, tmp_path):
     first, second, third = outs(tmp_path)
     second.mkdir()
     (second / "thesis.tex").write_text("")
-    with RunLock(third):
+    with lock_folder(third):
         errors = run_together(THREE, [first, second, third])
     assert errors[0] is None
     assert "holds other files (thesis.tex, …) and no run" in str(errors[1])
     assert "is in use by process" in str(errors[2])
     assert_the_same_run(first, outs(whole)[0])
-    with RunLock(first):  # given back
+    with lock_folder(first):  # given back
         pass
 
 
@@ -243,7 +243,7 @@ def test_all_folders_are_held(tmp_path, monkeypatch):
     def trying(self, *args, **options):
         for out in outs(tmp_path):
             with pytest.raises(DeepNRCError, match="in use by process"):
-                RunLock(out)
+                lock_folder(out).__enter__()
             refused.append(out)
         return train_epoch(self, *args, **options)
 

@@ -1,24 +1,16 @@
-"""Files of tensors that are either whole and unaltered or refused, and the folder they lie in.
+"""The folder of built and fetched data sets, and the files of tensors in it."""
 
-A set is one safetensors file. Its header holds a JSON description and a SHA-256 over that
-description and every tensor (name, type, shape, bytes), so a change of either is noticed.
-"""
-
-import hashlib
-import json
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from deepnrc.errors import FileError
+from deepnrc.storage.atomic import make_folder
+from deepnrc.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
     "build_command",
@@ -26,10 +18,9 @@ __all__ = [
     "load_tensors",
     "rebuild_command",
     "save_tensors",
-    "write_atomically",
 ]
 
-LAYOUT = "deepnrc-data-1"  # counts up when an older reader would misunderstand the file
+_LAYOUT = "deepnrc-data-1"  # counts up when an older reader would misunderstand the file
 
 
 def data_folder() -> Path:
@@ -59,24 +50,18 @@ def rebuild_command(name: str, path: Path) -> str:
 def save_tensors(
     path: Path, tensors: Mapping[str, torch.Tensor], description: Mapping[str, object]
 ) -> None:
-    """Write tensors with their description as one file, all of it or nothing.
+    """Write tensors with their description as one file, atomically.
 
     Args:
         path: The file; missing folders are made, an older file is replaced.
         tensors: By name.
-        description: Anything that JSON can hold.
+        description: What JSON can represent.
 
     Raises:
-        FileError: if the file cannot be written; what lay there before is untouched.
+        FileError: The file cannot be written; an older one is unchanged.
     """
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {
-        "layout": LAYOUT,
-        "sha256": _digest(stored, description),
-        "description": description,
-    }
-    # Under one key, as safetensors writes several in a random order: same content, same bytes.
-    write_atomically(path, save(stored, metadata={"deepnrc": _json(header)}))
+    make_folder(path.parent)
+    write_tensors(path, _LAYOUT, tensors, description)
 
 
 def load_tensors(path: Path, *, rebuild: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -90,72 +75,7 @@ def load_tensors(path: Path, *, rebuild: str) -> tuple[dict[str, torch.Tensor], 
         The tensors by name, and the description.
 
     Raises:
-        FileError: if the file is missing, damaged, altered or of another layout; the message
-            names the file and `rebuild`.
+        FileError: The file is missing, incomplete, altered or of another layout; the message names
+            the file and `rebuild`.
     """
-    if not path.exists():
-        raise FileError(f"{path} does not exist; build it with `{rebuild}`")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {}).get("deepnrc", "{}"))
-            # A clone, because safetensors may hand out memory that is mapped to the file.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise FileError(
-            f"{path} cannot be read as a file of tensors ({error}); build it again with `{rebuild}`"
-        ) from error
-    if header.get("layout") != LAYOUT:
-        raise FileError(
-            f"{path}: expected a file of layout {LAYOUT!r}, got {header.get('layout')!r}; "
-            f"build it again with `{rebuild}`"
-        )
-    description: dict[str, Any] = header.get("description", {})
-    if header.get("sha256") != _digest(tensors, description):
-        raise FileError(
-            f"{path} was altered after it was written: its SHA-256 differs from the one in its "
-            f"header; build it again with `{rebuild}`"
-        )
-    return tensors, description
-
-
-def _json(value: object) -> str:
-    """The one text that stands for a value: keys sorted, and no NaN, which is not JSON."""
-    return json.dumps(value, sort_keys=True, allow_nan=False)
-
-
-def _digest(tensors: Mapping[str, torch.Tensor], description: Mapping[str, object]) -> str:
-    """SHA-256 over the description and each tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(_json(description).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename onto it: no reader ever sees half a file.
-
-    Args:
-        path: The file; missing folders are made, an older file is replaced.
-        content: All of it.
-
-    Raises:
-        FileError: if it cannot be written; what lay there before is untouched.
-    """
-    # In the same folder, because a rename is atomic only within one file system.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # or a crash could leave the new name on no content
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"{path} cannot be written ({error}); free the disk or set DEEPNRC_HOME to a folder "
-            "that can be written to"
-        ) from error
+    return read_tensors(path, _LAYOUT, advice=f"build it with `{rebuild}`")

@@ -2,8 +2,6 @@
 
 import hashlib
 import http.client
-import os
-import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -11,11 +9,12 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from deepnrc.data.access.cache import data_folder, write_atomically
-from deepnrc.data.access.store import file_sha256
+from deepnrc.data.access.cache import data_folder
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import Download, Source
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.atomic import atomic_draft, make_folder, write_atomically
+from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["check_fetched", "fetch", "fetched_folder"]
 
@@ -90,10 +89,9 @@ def _fetch_one(
         return path
     _check_scheme(item.url, schemes)
     say(f"{path}: fetching from {item.url}")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        make_folder(path.parent)
+        with atomic_draft(path) as draft:
             with _open(item.url, schemes) as answer, draft.open("xb") as file:
                 sha256 = _copy(answer, file, item.url)
             if expected is not None and sha256 != expected:
@@ -102,9 +100,6 @@ def _fetch_one(
                     "not kept. Try again; if this stays, the publisher has changed the file"
                 )
             write_atomically(_record(path), f"{sha256}  {path.name}\n".encode())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
     except FileError:
         raise
     except (OSError, http.client.HTTPException) as error:
@@ -152,8 +147,6 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], url: str) -> str:
         raise FileError(
             f"{url} ended after {received} of {announced} bytes; nothing was kept. Try again"
         )
-    file.flush()
-    os.fsync(file.fileno())
     return digest.hexdigest()
 
 

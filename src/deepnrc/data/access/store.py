@@ -1,35 +1,26 @@
 """Built sets in the cache folder: whole or not there, one builder at a time, checked when used."""
 
-import hashlib
-import json
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from deepnrc.data.access.cache import build_command, data_folder, write_atomically
+from deepnrc.data.access.cache import build_command, data_folder
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import BuildRequest, RawData, Source
-from deepnrc.errors import ArgumentError, DeepNRCError, FileError
+from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.atomic import draft_path, remove_drafts, replace_by_draft, write_errors
+from deepnrc.storage.lock import file_lock
+from deepnrc.storage.manifest import check_manifest, file_sha256, write_manifest
 
 __all__ = [
     "BuiltSet",
     "build",
     "built_sets",
     "check_built",
-    "check_folder",
-    "file_sha256",
     "find_built",
 ]
-
-MANIFEST = "manifest.json"
-LAYOUT = "deepnrc-folder-1"  # counts up when an older reader would misunderstand the manifest
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ def build(
             f"samples and seed: expected at least 1 and 0, got {samples} and {seed}; pass larger "
             "ones"
         )
-    with _alone(name, samples, seed, say):
+    with _build_lock(_stem(name, samples, seed), say):
         there = find_built(name, samples, seed)
         if there is not None and not again:
             try:
@@ -130,134 +121,46 @@ def check_built(source: Source, built: BuiltSet, **options: object) -> tuple[Raw
     assert source.read_built is not None
     if built.path.is_dir():
         rebuild = build_command(source.name, built.samples, built.seed)
-        sha256 = check_folder(built.path, rebuild=rebuild)
+        sha256 = check_manifest(built.path, advice=f"build it again with `{rebuild} --again`")
     else:
         sha256 = file_sha256(built.path)
     return source.read_built(built.path, **options), sha256
 
 
-def check_folder(folder: Path, *, rebuild: str) -> str:
-    """Compare every file of a built folder with the SHA-256 in its manifest.
-
-    Args:
-        folder: As `build` left it.
-        rebuild: The command that makes it, for the error message.
-
-    Returns:
-        The SHA-256 of the manifest, which stands for the whole.
-
-    Raises:
-        FileError: if a file is missing, altered or not of the set; the message names it.
-    """
-    again = f"build it again with `{rebuild} --again`"
-    try:
-        content = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(content)
-        files = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(
-            f"{folder / MANIFEST} cannot be read as the set's list of files ({error!r}); {again}"
-        ) from error
-    if manifest.get("layout") != LAYOUT:
-        raise FileError(
-            f"{folder}: expected a folder of layout {LAYOUT!r}, got {manifest.get('layout')!r}; "
-            f"{again}"
-        )
-    there = set(_files(folder))
-    for problem, names in (("is missing", files.keys() - there), ("is new", there - files.keys())):
-        if names:
-            raise FileError(f"{folder / min(names)} {problem} since the set was built; {again}")
-    for name, sha256 in sorted(files.items()):
-        if file_sha256(folder / name) != sha256:
-            raise FileError(
-                f"{folder / name} was altered after it was written: its SHA-256 differs from the "
-                f"one in {MANIFEST}; {again}"
-            )
-    return hashlib.sha256(content).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises:
-        FileError: if the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(f"{path} cannot be read ({error}); check the path") from error
-
-
 @contextmanager
-def _alone(name: str, samples: int, seed: int, say: Callable[[str], None]) -> Iterator[None]:
-    """One process at a time; the lock goes with the process, however that ends."""
+def _build_lock(stem: str, say: Callable[[str], None]) -> Iterator[None]:
+    """One process at a time builds a set; another one waits."""
+
+    def on_busy(holder: str) -> None:
+        say(f"{stem}: {holder} is building this set; waiting for it")
+
     folder = data_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".{_stem(name, samples, seed)}.lock")
+    lock = file_lock(folder / f".{stem}.lock", on_busy)
+    with ExitStack() as held:
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            say(f"{name}: another process is building this set; waiting for it")
-            lock.acquire()
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
+            held.enter_context(lock)
+        except FileError as error:
+            raise FileError(
+                f"{error}: free the disk, or set DEEPNRC_HOME to a folder that can be written to"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def _build(source: Source, request: BuildRequest) -> Path:
     assert source.build is not None
     folder, stem = data_folder(), _stem(source.name, request.samples, request.seed)
-    _remove_drafts(folder, stem)  # of a process that was killed, before the disk is filled
+    remove_drafts(folder, stem)  # of a process that was killed, before the disk is filled
+    draft = draft_path(folder / stem)
     try:
-        draft = _draft(folder, stem)
-        source.build(draft, request)
-        if not draft.is_dir():
-            path = folder / f"{stem}.safetensors"
-        else:
-            path = folder / stem
-            files = {name: file_sha256(draft / name) for name in _files(draft)}
-            manifest = json.dumps({"layout": LAYOUT, "files": files}, indent=1, sort_keys=True)
-            write_atomically(draft / MANIFEST, manifest.encode())
-            if path.exists():  # a folder cannot be renamed onto another
-                os.replace(path, _draft(folder, stem))
-        os.replace(draft, path)
-    except DeepNRCError:
-        raise
-    except OSError as error:
-        raise _unwritable(folder / stem, error) from error
+        with write_errors(folder / stem):
+            source.build(draft, request)
+        path = folder / (stem if draft.is_dir() else f"{stem}.safetensors")
+        if draft.is_dir():
+            write_manifest(draft)
+        replace_by_draft(path, draft)
     finally:
-        _remove_drafts(folder, stem)
+        remove_drafts(folder, stem)
     return path
-
-
-def _draft(folder: Path, stem: str) -> Path:
-    return folder / f".{stem}.{secrets.token_hex(4)}.draft"
-
-
-def _remove_drafts(folder: Path, stem: str) -> None:
-    for path in folder.glob(f".{stem}.*.draft"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _unwritable(path: Path, error: OSError) -> FileError:
-    return FileError(
-        f"{path} cannot be written ({error}); free the disk or set DEEPNRC_HOME to a folder that "
-        "can be written to"
-    )
-
-
-def _files(folder: Path) -> list[str]:
-    """Every file below, but for the manifest, with forward slashes."""
-    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return sorted(name for name in names if name != MANIFEST)
 
 
 def _stem(name: str, samples: int, seed: int) -> str:

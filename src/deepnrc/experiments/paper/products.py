@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepnrc.errors import FileError
 from deepnrc.experiments.paper.figure import Product
 from deepnrc.report.figures import save_figure
 from deepnrc.report.heat_maps import HeatMaps, heat_figure, heat_frame
 from deepnrc.report.panel_figures import panel_figure
 from deepnrc.report.panels import Panel, PanelGrid, panel_frame
-from deepnrc.storage.atomic import write_whole
+from deepnrc.storage.atomic import make_folder, write_atomically
 from deepnrc.support.text import Table
 
 if TYPE_CHECKING:
@@ -39,16 +38,13 @@ def write_product(
     Raises:
         FileError: The folder cannot be created or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot create '{folder}': {error.strerror or error}") from error
+    make_folder(folder)
     stem, content = folder / product.name, product.content
     notes = (f"{product.title}.", *product.made_from)
     files: tuple[Path, ...]
     if isinstance(content, Table):
         files, values = (folder / f"{product.name}.md",), _table_frame(content)
-        write_whole(files[0], (markdown(content.headings, content.rows) + "\n").encode())
+        write_atomically(files[0], (markdown(content.headings, content.rows) + "\n").encode())
     elif isinstance(content, HeatMaps):
         files = save_figure(heat_figure(content, notes), stem, kinds)
         values = heat_frame(product.name, content)
@@ -57,8 +53,8 @@ def write_product(
         files = save_figure(panel_figure(shown, notes), stem, kinds)
         values = panel_frame(product.name, shown)
     numbers, words = folder / f"{product.name}.csv", folder / f"{product.name}.txt"
-    write_whole(numbers, values.to_csv(index=False).encode())
-    write_whole(words, (product.text + "\n").encode())
+    write_atomically(numbers, values.to_csv(index=False).encode())
+    write_atomically(words, (product.text + "\n").encode())
     return (*files, numbers, words)
 
 

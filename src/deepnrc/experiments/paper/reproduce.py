@@ -20,7 +20,7 @@ from deepnrc.experiments.paper.plan import Plan, plan_group
 from deepnrc.experiments.paper.products import write_product
 from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.experiments.paper.train import build_data, train_missing
-from deepnrc.storage.atomic import write_whole
+from deepnrc.storage.atomic import write_atomically
 from deepnrc.support.suggestions import did_you_mean
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.sweeps.executors import Executor
@@ -112,7 +112,7 @@ def reproduce(
             figures=page.with_suffix("").name,
             failed=made.failed,
         )
-    write_whole(page, text.encode())
+    write_atomically(page, text.encode())
     return Reproduction(made.products, (*made.files, page), made.failed)
 
 

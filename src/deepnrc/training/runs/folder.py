@@ -15,21 +15,20 @@ Two runs of one configuration on one machine agree in every byte but for ``sessi
 """
 
 import contextlib
-import fcntl
-import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from deepnrc.errors import DeepNRCError, FileError
-from deepnrc.storage.atomic import remove_drafts, write_failure, write_whole
+from deepnrc.storage.atomic import make_folder, remove_drafts, write_atomically
+from deepnrc.storage.lock import file_lock
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, plain_config, read_config
 
-__all__ = ["RunFolder", "RunLock"]
+__all__ = ["RunFolder", "lock_folder"]
 
 _EPOCH = re.compile(r"epoch-(\d{6,})\.safetensors")
 
@@ -93,14 +92,11 @@ class RunFolder:
                     "run: choose an empty or new folder with --out"
                 )
         for folder in (self.latest.parent, self.measurements):
-            try:
-                folder.mkdir(exist_ok=True)
-            except OSError as error:
-                raise write_failure(folder, error) from error
+            make_folder(folder)
             remove_drafts(folder)
         remove_drafts(self.path)
         if not self.config.is_file():
-            write_whole(self.config, config_text(config).encode())
+            write_atomically(self.config, config_text(config).encode())
 
     def _refuse_another(self, plain: Mapping[str, Any]) -> None:
         with self.config.open("rb") as file:
@@ -113,11 +109,12 @@ class RunFolder:
             )
 
 
-class RunLock:
-    """Holds a run's folder for this process; another that tries is refused.
+@contextlib.contextmanager
+def lock_folder(path: Path) -> Iterator[None]:
+    """Hold the folder of a run or a sweep for this process; another that tries is refused.
 
-    The operating system drops the lock with the process, however that ends, so none is ever left
-    behind. The folder is made if need be.
+    The operating system releases the lock when the process ends, however that happens. The folder
+    is made if it does not exist.
 
     Args:
         path: The folder.
@@ -127,28 +124,10 @@ class RunLock:
         FileError: The folder cannot be made or written to.
     """
 
-    def __init__(self, path: Path) -> None:
-        file = path / ".lock"
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise write_failure(file, error) from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
-            os.close(self._descriptor)
-            raise DeepNRCError(
-                f"'{path}' is in use by process {holder or 'unknown'}: wait for it or choose "
-                "another folder with --out"
-            ) from error
-        os.truncate(self._descriptor, 0)
-        with contextlib.suppress(OSError):  # a full disk: the number is for a message only
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+    def refuse(holder: str) -> None:
+        raise DeepNRCError(
+            f"'{path}' is in use by {holder}: wait for it or choose another folder with --out"
+        )
 
-    def __enter__(self) -> "RunLock":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._descriptor)
+    with file_lock(path / ".lock", refuse):
+        yield

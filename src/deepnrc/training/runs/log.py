@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepnrc.errors import FileError
-from deepnrc.storage.atomic import write_failure
+from deepnrc.storage.atomic import write_errors
 
 __all__ = ["RunLog", "read_log"]
 
@@ -25,10 +25,8 @@ class RunLog:
 
     def __init__(self, path: Path, epoch: int) -> None:
         self._path = path
-        try:
+        with write_errors(path):
             self._file = path.open("ab", buffering=0)
-        except OSError as error:
-            raise write_failure(path, error) from error
         entries = _whole_lines(path)
         if len(entries) < epoch:
             self.close()
@@ -46,21 +44,20 @@ class RunLog:
             FileError: It cannot be written; the log is as before.
         """
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        try:
-            written = self._file.write(line)
-            if written < len(line):  # a full disk may take a part
-                self._file.write(line[written:])
-        except OSError as error:
-            os.truncate(self._path, self._size)
-            raise write_failure(self._path, error) from error
+        with write_errors(self._path):
+            try:
+                written = self._file.write(line)
+                if written < len(line):  # a full disk may take a part
+                    self._file.write(line[written:])
+            except OSError:
+                os.truncate(self._path, self._size)
+                raise
         self._size += len(line)
 
     def sync(self) -> None:
         """Force what was appended to the disk."""
-        try:
+        with write_errors(self._path):
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise write_failure(self._path, error) from error
 
     def close(self) -> None:
         """No more lines."""

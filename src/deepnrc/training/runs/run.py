@@ -12,7 +12,7 @@ from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.result import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.saved_run import load_data
 from deepnrc.training.runs.session import Parts, RunEvents, Session
 
@@ -69,7 +69,7 @@ def run_experiment(
     data = load_data(config) if data is None else data
     parts, training = Parts(data, config.training.device), config.training
     folder = RunFolder(out)
-    with RunLock(out), Session(config, folder, parts, events or RunEvents()) as session:
+    with lock_folder(out), Session(config, folder, parts, events or RunEvents()) as session:
         start = session.state.epoch
         session.begin()
         while not session.is_done:

@@ -10,6 +10,7 @@ from torch import nn
 from deepnrc.data.dataset import Dataset
 from deepnrc.data.loading import load
 from deepnrc.errors import FileError
+from deepnrc.storage.documents import json_bytes
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.feed import Feed, InOrder, TensorFeed, make_feed
@@ -21,7 +22,6 @@ __all__ = [
     "OpenedRun",
     "check_provenance",
     "in_batches",
-    "json_bytes",
     "load_data",
     "open_run",
     "probe",
@@ -131,8 +131,3 @@ def in_batches(feed: Feed, config: TrainingConfig, samples: int | None = None) -
     """
     in_memory = isinstance(feed, TensorFeed)
     return InOrder(feed, _PROBE_BATCH if in_memory else config.batch_size, samples)
-
-
-def json_bytes(value: object) -> bytes:
-    """The text of a JSON file, in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"

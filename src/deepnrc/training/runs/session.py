@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepnrc.data.dataset import Dataset
-from deepnrc.errors import FileError
 from deepnrc.monitoring.monitor import Monitor, MonitorRecord
-from deepnrc.results.measurement import Measurement
-from deepnrc.storage.atomic import sync_folder, write_failure, write_whole
+from deepnrc.storage.atomic import write_atomically, write_errors
+from deepnrc.storage.documents import json_bytes
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.feed import Feed, make_feed
@@ -31,7 +29,7 @@ from deepnrc.training.runs.checkpoint import load_state, save_state, save_weight
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import RunLog
-from deepnrc.training.runs.saved_run import check_provenance, in_batches, json_bytes, probe
+from deepnrc.training.runs.saved_run import check_provenance, in_batches, probe
 
 __all__ = ["Parts", "RunEvents", "Session"]
 
@@ -110,7 +108,7 @@ class Session:
         folder.prepare(config)
         check_provenance(folder, data)
         if not folder.provenance.is_file():
-            write_whole(folder.provenance, json_bytes(data.provenance))
+            write_atomically(folder.provenance, json_bytes(data.provenance))
         t = data.train.targets.shape[1]
         model = make_model(config.model, data.train.inputs, t, seed=config.seed).to(device)
         generator = torch.Generator().manual_seed(config.seed)
@@ -234,8 +232,7 @@ class Session:
         if record is None:
             return
         for part, measurement in record.measurements.items():
-            _save_measurement(measurement, self._folder.measurement(epoch, part))
-        sync_folder(self._folder.measurements)
+            measurement.save(self._folder.measurement(epoch, part))
         save_weights(self._folder.weights(epoch), self.state.model, epoch)
         self._events.on_record(record)
         self._measuring += time.monotonic() - start
@@ -244,7 +241,7 @@ class Session:
         """Written once; a later session on another machine is said, because bits may differ."""
         path = self._folder.environment
         if not path.is_file():
-            write_whole(path, json_bytes(self._environment))
+            write_atomically(path, json_bytes(self._environment))
             return
         changed = differences(json.loads(path.read_text(encoding="utf-8")), self._environment)
         if changed and not self.is_done:
@@ -254,20 +251,9 @@ class Session:
             )
 
     def _note_session(self, entry: dict[str, Any]) -> None:
-        try:
-            with self._folder.sessions.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise write_failure(self._folder.sessions, error) from error
-
-
-def _save_measurement(measurement: Measurement, path: Path) -> None:
-    try:
-        measurement.save(path)
-    except FileError as error:
-        if isinstance(error.__cause__, OSError):
-            raise write_failure(path, error.__cause__) from error
-        raise
+        path = self._folder.sessions
+        with write_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
 
 def _variance(targets: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
-from deepnrc.storage.atomic import write_whole
+from deepnrc.storage.atomic import write_atomically
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, plain_config
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.sweeps.executors import Executor, Job
 from deepnrc.training.sweeps.together import groups
 
@@ -158,7 +158,7 @@ def run_sweep(
     """
     # Of all members, finished or not: a sweep that goes on trains the same ones together.
     grouped = groups([member.config for member in members], together)
-    with RunLock(out):
+    with lock_folder(out):
         statuses = {
             member.name: MemberStatus(member, "done before", member.config.training.epochs)
             if is_finished(out / member.name, member.config)
@@ -228,10 +228,10 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
     check_table(path)
     if path.suffix == ".csv":
         text: str = frame.to_csv(index=False)
-        write_whole(path, text.encode())
+        write_atomically(path, text.encode())
     else:
         content: bytes = frame.to_parquet(index=False)
-        write_whole(path, content)
+        write_atomically(path, content)
 
 
 def _axis(assignment: str) -> tuple[str, list[str]]:
@@ -310,7 +310,7 @@ def _keep_failure(path: Path, error: str) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, error.encode() + b"\n")
+    write_atomically(path, error.encode() + b"\n")
 
 
 def _rows(member: Member, out: Path) -> Iterator[list[Any]]:

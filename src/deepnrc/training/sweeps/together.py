@@ -10,7 +10,7 @@ from deepnrc.errors import ArgumentError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.epoch.members import OWN_KEYS
-from deepnrc.training.runs.folder import RunFolder, RunLock
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.saved_run import load_data
 from deepnrc.training.runs.session import Parts, RunEvents, Session
 
@@ -101,7 +101,7 @@ class _Members:
     def open(self, number: int, config: ExperimentConfig, out: Path, parts: Parts) -> None:
         """Take up a member, or keep why that cannot be; its folder stays locked to the end."""
         with self._kept(number):
-            self._held.enter_context(RunLock(out))
+            self._held.enter_context(lock_folder(out))
             session = Session(config, RunFolder(out), parts, RunEvents())
             self._sessions[number] = self._held.enter_context(session)
 

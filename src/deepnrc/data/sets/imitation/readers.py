@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from deepnrc.data.access.store import file_sha256
 from deepnrc.data.sets.imitation.episodes import Episode, join_episodes
 from deepnrc.data.sets.imitation.hdf5 import hdf5_episodes
 from deepnrc.data.sets.imitation.jat import JAT_SUFFIXES, jat_episodes
 from deepnrc.data.sets.imitation.tasks import Task
 from deepnrc.data.source import RawData
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["read_real"]
 

@@ -1,0 +1,103 @@
+"""Files of tensors with a digest: read complete and unaltered, or refused; never pickled.
+
+A file is in the safetensors format, so other programs read it too. Its header holds JSON facts
+about the tensors, and a SHA-256 over these facts and every tensor's name, type, shape and content.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from deepnrc.errors import FileError
+from deepnrc.storage.atomic import write_atomically
+
+__all__ = ["read_tensors", "write_tensors"]
+
+
+def write_tensors(
+    path: Path, layout: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]
+) -> None:
+    """Write tensors and facts about them as one file, atomically; the same content, the same bytes.
+
+    Args:
+        path: The file; its folder must exist. An older file is replaced.
+        layout: What the file holds, with a number that counts up when an older reader would
+            misunderstand it: ``"deepnrc-training-2"``.
+        tensors: By name.
+        facts: What JSON can represent.
+
+    Raises:
+        FileError: The file cannot be written; an older one is unchanged.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"layout": layout, "sha256": _digest(stored, facts), "description": facts}
+    # Under one key, as safetensors writes several in a random order; and by `save`, because a
+    # file mapped into memory on a full disk ends the process with a signal instead of an error.
+    write_atomically(path, save(stored, metadata={"deepnrc": _json(header)}))
+
+
+def read_tensors(
+    path: Path, layout: str, *, advice: str, tensors_only_layout: str = ""
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file of `write_tensors` and check that nothing in it has changed.
+
+    Args:
+        path: The file.
+        layout: What it must hold.
+        advice: What to do where it cannot be read; the end of the message.
+        tensors_only_layout: An older layout that is read as well: its digest covers the tensors
+            alone, and its facts are direct entries of the header.
+
+    Returns:
+        The tensors by name, and the facts.
+
+    Raises:
+        FileError: The file is missing, incomplete, altered or of another layout.
+    """
+    if not path.exists():
+        raise FileError(f"there is no file '{path}': {advice}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {}).get("deepnrc", "{}"))
+            # A clone, because safetensors may return memory that is mapped to the file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise FileError(
+            f"'{path}' is not a complete safetensors file ({error}): it was cut off or altered; "
+            f"{advice}"
+        ) from error
+    found, sha256 = header.pop("layout", None), header.pop("sha256", None)
+    if found == layout:
+        facts: dict[str, Any] = header.get("description", {})
+        expected = _digest(tensors, facts)
+    elif found and found == tensors_only_layout:
+        facts, expected = header, _digest(tensors, None)
+    else:
+        raise FileError(f"'{path}' has the layout {found!r}; expected {layout!r}: {advice}")
+    if sha256 != expected:
+        raise FileError(
+            f"'{path}' was altered after it was written: its SHA-256 differs from the one in its "
+            f"header; {advice}"
+        )
+    return tensors, facts
+
+
+def _json(value: object) -> str:
+    """The one text of a value: keys sorted, and no NaN, which is not JSON."""
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, object] | None) -> str:
+    """SHA-256 over the facts and each tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(b"" if facts is None else _json(facts).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
