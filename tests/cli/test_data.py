@@ -99,7 +99,7 @@ def test_an_altered_set_is_refused_with_exit_code_1(small_gemm, home):
     path.write_bytes(path.read_bytes()[:-1])
     result = run("info", "gemm")
     assert result.exit_code == 1
-    assert "gemm-samples40-seed0.safetensors cannot be read as a file of tensors" in result.stderr
+    assert "gemm-samples40-seed0.safetensors' is not a complete safetensors file" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["info", "build", "fetch"])

@@ -53,5 +53,5 @@ def test_files_are_whole(demo):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match=r"cannot make the folder '.*file/under'"):
+    with pytest.raises(FileError, match=r"cannot write '.*file/under'"):
         run_demo(tmp_path / "file" / "under")

@@ -298,7 +298,7 @@ def test_damaged_and_missing_files(measurement, tmp_path):
         deepnrc.load(path)
     measurement.save(path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(FileError, match=f"'{path}' is not a whole JSON file .*: it was cut off"):
+    with pytest.raises(FileError, match=f"'{path}' is not complete JSON .*: it was cut off"):
         deepnrc.load(path)
     nowhere = tmp_path / "none" / "m.json"
     with pytest.raises(FileError, match=f"cannot write '{nowhere}': No such file or directory"):
