@@ -66,6 +66,7 @@ def test_infinity_comes_back():
 def test_tensors_arrays_and_lists_are_lists():
     value = {"a": torch.tensor([1.0, math.nan]), "b": [np.float32(0.5), np.arange(2)]}
     assert plain(value) == {"a": [1.0, None], "b": [0.5, [0, 1]]}
+    assert plain(Inner(torch.ones(2), None)) == {"value": [1.0, 1.0], "name": None}
 
 
 def test_fields_that_a_later_version_added_take_their_defaults():

@@ -21,7 +21,7 @@ def plain(value: Any) -> Any:
         return {
             stored_name(f): plain(getattr(value, f.name))
             for f in dataclasses.fields(value)
-            if getattr(value, f.name) or not f.metadata.get("omit_empty")
+            if not f.metadata.get("omit_empty") or getattr(value, f.name)
         }
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
@@ -71,7 +71,7 @@ def _record(kind: Any, values: Mapping[str, Any]) -> Any:
 
 
 def stored_name(field: "dataclasses.Field[Any]") -> str:
-    """The key of a field: its name, unless it is older than that."""
+    """The key of a field in a file: its name, or the older one in the metadata ``stored_as``."""
     name: str = field.metadata.get("stored_as", field.name)
     return name
 
