@@ -106,3 +106,21 @@ def test_a_name_in_a_package_is_a_module_or_something_else_but_not_both():
         if getattr(importlib.import_module(package), name) is not module:
             both.append(found.name)
     assert both == []
+
+
+def test_each_test_file_is_where_its_module_is():
+    """``tests/ROOM/test_NAME.py`` or ``test_NAME_aspect.py`` tests ``ROOM/NAME.py``.
+
+    The same holds of the scripts in docs/. At the top are tests of the project as a whole.
+    """
+    misplaced = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        folder = path.relative_to(ROOT / "tests").parent
+        if folder.name in ("", "reference"):
+            continue
+        words = path.stem.split("_")[1:]
+        names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+        tops = (PACKAGE, ROOT)
+        if not any((top / folder / f"{name}.py").exists() for top in tops for name in names):
+            misplaced.append(f"{folder}/{path.name}")
+    assert misplaced == []

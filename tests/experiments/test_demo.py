@@ -55,3 +55,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"cannot write '.*file/under'"):
         run_demo(tmp_path / "file" / "under")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_collapse_does_not_depend_on_the_seed(tmp_path, seed):
+    """Teachers and initialisations differ; at least three layers collapse, as the README says."""
+    (with_decay, without), _ = run_demo(tmp_path, seed=seed)
+    assert len(with_decay.diagnosis.collapsed_layers) >= 3
+    assert with_decay.diagnosis.intrinsic_dimension == 2
+    assert without.diagnosis.first_collapsed_layer is None

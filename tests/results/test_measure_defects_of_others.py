@@ -1,4 +1,4 @@
-"""What other programs get wrong in the numbers: each defect shown, and that it is not here."""
+"""Defects found in other programs: most tests show the defect, all show that it is absent here."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,15 @@ from deepnrc import diagnose, measure
 from deepnrc.metrics.alignment import signal_target_cka
 from deepnrc.metrics.spectrum import noise_component
 from deepnrc.moments.accumulator import MomentAccumulator
+from helpers import (
+    assert_moments,
+    in_batches,
+    layer_of,
+    quiet,
+    regression_data,
+    seeded,
+    small_network,
+)
 from reference import alignment
 from reference.generators import collapsed_problem, features_with_spectrum, orthonormal
 from twins import accumulated, view_of, view_of_moments
@@ -21,7 +30,7 @@ def readout(width, t, *, dtype=torch.float64):
 
 
 def test_cka_of_the_first_t_coordinates_changes_when_features_are_rotated(rng):
-    """Released code cuts H to its first t columns: .3 to .9 for one and the same representation."""
+    """Released code takes the first t columns of H: 0.3 to 0.9 for the same representation."""
     H, Y, _ = collapsed_problem(rng, 300, 8, 2, 0.18, target_variances=[1.0, 0.3])
     truth = alignment.signal_target_cka(H, Y, 2)
     assert truth == pytest.approx(0.961, abs=0.01)
@@ -34,7 +43,7 @@ def test_cka_of_the_first_t_coordinates_changes_when_features_are_rotated(rng):
 
 
 def test_a_mean_of_1000_does_not_drown_float32_features(rng):
-    """Uncentred float32 sums, E[hh'] − E[h]E[h]', lose what varies: .97 becomes anything."""
+    """Uncentred float32 sums, E[hh'] − E[h]E[h]', lose the variation: 0.97 becomes any value."""
     H, Y, _ = collapsed_problem(rng, 4096, 256, 3, 0.02, feature_mean=1000.0)
     H = H.astype(np.float32)
     truth = signal_target_cka(view_of(H, Y))
@@ -67,7 +76,7 @@ def test_raw_float32_sums_misstate_a_small_noise_component(rng):
     assert found == pytest.approx(truth, rel=1e-4)
 
 
-def test_memory_is_flat_in_the_samples_and_no_kernel_is_built(generator):
+def test_memory_does_not_grow_with_the_samples_and_no_kernel_is_built(generator):
     """100 000 rows from a generator: an N × N kernel would take 80 GB; the state takes 100 kB."""
 
     def rows():
@@ -82,8 +91,8 @@ def test_memory_is_flat_in_the_samples_and_no_kernel_is_built(generator):
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 99, 100, 1000])
-def test_a_ragged_last_batch_counts_for_what_it_is(generator, size):
-    """Averaging over batches weighs a last batch of one as a full one; some programs raise."""
+def test_a_smaller_last_batch_has_the_weight_of_its_samples(generator, size):
+    """Averages over batches give a last batch of one sample the weight of a full one."""
     X = torch.randn(100, 5, generator=generator, dtype=torch.float64)
     X[99] += 20  # in the last batch alone
     loader = DataLoader(TensorDataset(X, X[:, :2].sin()), batch_size=size)
@@ -95,7 +104,7 @@ def test_a_ragged_last_batch_counts_for_what_it_is(generator, size):
 
 
 def test_an_exactly_rank_one_covariance_has_intrinsic_dimension_one(generator):
-    """Counting eigenvalues above a cut that rank-1 rounding never meets gives 0."""
+    """Counting eigenvalues above a threshold that rank 1 never reaches gives 0."""
     x = torch.randn(50, 1, generator=generator, dtype=torch.float64)
     H = x * torch.tensor([1.0, 2.0, 2.0], dtype=torch.float64) + 5
     model = readout(3, 1)
@@ -110,7 +119,7 @@ def test_an_exactly_rank_one_covariance_has_intrinsic_dimension_one(generator):
 
 
 def test_a_shuffling_loader_pairs_every_sample_with_its_own_target(generator):
-    """A pass a layer pairs one order's features with another's targets; one pass cannot."""
+    """With a pass per layer, features in one order meet targets in another; one pass avoids it."""
     X = torch.randn(200, 6, generator=generator, dtype=torch.float64)
     Y = torch.stack([X[:, 0], X[:, 1] ** 3], 1)
     model = nn.Sequential(readout(6, 12), nn.Tanh(), readout(12, 2))
@@ -122,7 +131,7 @@ def test_a_shuffling_loader_pairs_every_sample_with_its_own_target(generator):
     for name in ordered.names:
         assert shuffled[name].values == pytest.approx(ordered[name].values, rel=1e-10)
     assert shuffled.model_mse == pytest.approx(ordered.model_mse, rel=1e-12)
-    # and it would show: against another order's targets the similarity is gone
+    # The test would notice: with the targets in another order, the similarity is gone.
     order = torch.randperm(200, generator=generator)
     wrong = measure(model, [(X, Y[order])], progress=False)
     assert wrong["2"].linear_cka < 0.2 * ordered["2"].linear_cka
@@ -130,7 +139,7 @@ def test_a_shuffling_loader_pairs_every_sample_with_its_own_target(generator):
 
 @pytest.mark.parametrize("batch", [2, 4])
 def test_batches_smaller_than_the_signal_rank_give_the_same_cka(generator, batch):
-    """Minibatch HSIC of a few samples is NaN or negative; sums over all data are neither."""
+    """HSIC of a batch of a few samples is NaN or negative; that of all data is neither."""
     H = torch.randn(60, 9, generator=generator, dtype=torch.float64)
     Y = H[:, :5] + torch.randn(60, 5, generator=generator, dtype=torch.float64)
     accumulator = MomentAccumulator(9, 5)
@@ -139,3 +148,62 @@ def test_batches_smaller_than_the_signal_rank_give_the_same_cka(generator, batch
     found = signal_target_cka(view_of_moments(accumulator.result()))
     expected = alignment.signal_target_cka(H.numpy(), Y.numpy(), 5)
     assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_all_tokens_count_not_only_the_last():
+    """Code for tokens that keeps the last one only does not see the others change."""
+    x, y = regression_data(30, shape=(5,))
+    with seeded():
+        model = nn.Sequential(nn.Linear(8, 4), nn.Flatten(), nn.Linear(20, 2))
+    whole = quiet(model, [(x, y)]).layers[0]
+    assert_moments(whole, x.mean(1), y, rtol=1e-6)
+    changed = x.clone()
+    changed[:, 0] += 3.0 * torch.randn(30, 8, generator=torch.Generator().manual_seed(9))
+    other = quiet(model, [(changed, y)]).layers[0]
+    assert not torch.allclose(whole.moments.feature_covariance, other.moments.feature_covariance)
+
+
+def test_one_forward_pass_serves_all_layers():
+    """A pass per layer takes as many times as long as there are layers."""
+    with seeded():
+        hidden = [part for _ in range(6) for part in (nn.Linear(8, 8), nn.ReLU(inplace=True))]
+        model, calls = nn.Sequential(*hidden, nn.Linear(8, 2)), []
+    model.register_forward_pre_hook(lambda module, args: calls.append(len(args[0])))
+    got = measure(model, in_batches(*regression_data(40)), progress=False)
+    assert len(got) == 7
+    assert calls == [16, 16, 8]
+    assert [layer.calls for layer in got] == [3] * 7
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_a_following_in_place_relu_does_not_alter_the_features(depth):
+    """A ReLU(inplace=True) overwrites the tensor that the layer before it was given."""
+
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Linear(8, 4), nn.Linear(8, 4)
+            self.relu = nn.ReLU(inplace=True)
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x):
+            left = self.left(x)
+            x = self.relu(x)  # overwrites the tensor that `left` was given
+            return self.head(self.relu(torch.cat([left, self.right(x)], 1)))
+
+    with seeded():
+        model = Shared()
+    x, y = regression_data(40)
+    collected = quiet(model, in_batches(x.clone(), y, size=40 // depth))
+    assert_moments(layer_of(collected, "left"), x, y, rtol=1e-6)
+    assert_moments(layer_of(collected, "right"), x.clamp(min=0), y, rtol=1e-6)
+
+
+def test_float32_features_of_rank_one_have_rank_one():
+    """Rounding leaves them a little noise, which the noise floor covers."""
+    direction = torch.arange(1.0, 9.0)
+    x = torch.linspace(-1, 1, 40)[:, None] * direction
+    got = measure(small_network(t=1), [(x, x[:, :1])], progress=False)["0"]
+    assert got.stable_rank == pytest.approx(1.0, abs=1e-9)
+    assert got.entropy_rank == pytest.approx(1.0, abs=1e-6)
+    assert got.noise_component <= got.noise_component_floor

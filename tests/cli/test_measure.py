@@ -1,4 +1,4 @@
-"""The command line, called as a program calls it: output, files, messages, exit codes."""
+"""``deepnrc measure``: output, files, messages, exit codes."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from deepnrc import __version__, load, measure
+from deepnrc import load, measure
 from deepnrc.cli.app import app
 from helpers import on_a_terminal
 
@@ -176,17 +176,6 @@ def test_debug_keeps_the_traceback(folder):
     _, name = folder
     result = run("--debug", "measure", "--model", f"{name}:broken", "--data", f"{name}:data")
     assert isinstance(result.exception, RuntimeError)
-
-
-@pytest.mark.parametrize(
-    "arguments", [["measure"], ["nonsense"], ["data", "build", "moon"], ["demo", "--seed", "-1"]]
-)
-def test_wrong_usage_is_exit_code_2(arguments):
-    assert run(*arguments).exit_code == 2
-
-
-def test_version():
-    assert run("--version").stdout == f"deepnrc {__version__}\n"
 
 
 def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):

@@ -1,4 +1,4 @@
-"""Processes killed at random moments: their runs end in the bytes of one that was not killed."""
+"""Runs whose process is killed at random moments resume, and end in the same files."""
 
 import random
 import subprocess
@@ -6,6 +6,8 @@ import sys
 import time
 
 import pytest
+
+from helpers import run_contents
 
 RUN = """
 import sys, time
@@ -27,12 +29,6 @@ run_experiment(config, Path(sys.argv[1]))
 print("took", time.monotonic() - start, flush=True)
 """
 EPOCHS = 60
-OTHER = {"environment.json", "sessions.jsonl", ".lock"}
-
-
-def contents(path):
-    files = (file for file in path.rglob("*") if file.is_file() and file.name not in OTHER)
-    return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
 def start(path):
@@ -65,19 +61,19 @@ def killed(path, after):
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("faults") / "whole"
     seconds = to_the_end(path)
-    assert "checkpoints/epoch-000060.safetensors" in contents(path)
-    return contents(path), seconds
+    assert "checkpoints/epoch-000060.safetensors" in run_contents(path)
+    return run_contents(path), seconds
 
 
 def survives(whole, path, kills, seed):
     expected, seconds = whole
     moments = random.Random(seed)
-    # Each session gets on average a share of the run, so that kills fall all along it.
+    # On average each session gets an equal share of the run, so the kills are spread over it.
     spans = [moments.uniform(0.0, 2.0 * seconds / (kills + 1)) for _ in range(kills)]
     hits = sum(killed(path, span) for span in spans)
     assert hits >= kills / 2, "the machine was too fast: most processes had finished"
     to_the_end(path)
-    got = contents(path)
+    got = run_contents(path)
     assert got.keys() == expected.keys()
     assert [name for name in got if got[name] != expected[name]] == []
 
