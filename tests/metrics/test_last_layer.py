@@ -142,7 +142,9 @@ def test_gamma_can_be_asked_for_later(rng):
 def test_gamma_out_of_its_range(rng, gamma):
     Y = features_with_spectrum(rng, 30, 2, [2.0, 1.0])
     got = record(rng.standard_normal((30, 5)), Y, rng.standard_normal((2, 5)))
-    message = f"gamma must be from 0 to λ_min(Σ_Y) = 1; got {gamma}: take it from a measurement on"
+    message = (
+        f"gamma must be from 0 to λ_min(Σ_Y) = 1; got {gamma}: take it from a measurement with"
+    )
     with pytest.raises(ArgumentError, match=re.escape(message)):
         got.gram_residual_at(gamma)
 

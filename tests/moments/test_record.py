@@ -119,19 +119,19 @@ def test_a_foreign_state_dict_is_refused_by_its_entries():
     state = Moments.empty(2, 1).state_dict()
     del state["count"]
     state["bias"] = torch.zeros(1)
-    with pytest.raises(ArgumentError, match=r"missing \['count'\], unknown \['bias'\]"):
+    with pytest.raises(ArgumentError, match=r"with \['count'\] missing and \['bias'\] unknown"):
         Moments.from_state_dict(state)
 
 
 @pytest.mark.parametrize("shapes", [((4, 2), (3, 1)), ((4,), (4, 1)), ((4, 2), (4,))])
 def test_rows_that_do_not_pair_up_are_refused(shapes):
     H, Y = map(torch.zeros, shapes)
-    with pytest.raises(ArgumentError, match="one row a sample each; got shapes") as error:
+    with pytest.raises(ArgumentError, match="one row for each sample; got shapes") as error:
         Moments.from_batch(H, Y)
     assert str(shapes[0]) in str(error.value)
     assert str(shapes[1]) in str(error.value)
 
 
 def test_different_widths_do_not_merge():
-    with pytest.raises(ArgumentError, match=r"cannot be merged: \(d, t\) is \(2, 1\) and \(3, 1\)"):
+    with pytest.raises(ArgumentError, match=r"widths \(d, t\); got \(2, 1\) and \(3, 1\)"):
         Moments.empty(2, 1).merge(Moments.empty(3, 1))

@@ -1,6 +1,6 @@
-"""Dense linear algebra of small symmetric matrices: spectra, subspaces, principal angles.
+"""Spectra of covariances and of weights.
 
-Everything here is float64, on covariances (d × d) and weights (p × d): never on N × d features.
+All in float64, of covariances (d × d) and weights (p × d): never of N × d features.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ __all__ = [
     "symmetric_spectrum",
 ]
 
-# Below this ratio of eigenvalues of WᵀW the squared spectrum no longer separates directions to
-# 1e-11 (eps / 1e-5), and the slower SVD of W itself is taken.
+# Eigenvectors of WᵀW are accurate to eps over the ratio of its eigenvalues: to 1e-11 at this
+# ratio. Below it the slower SVD of W itself is used.
 _SQUARED_RATIO_LIMIT = 1e-5
-_SQUARED_ZERO_LIMIT = 1e-12  # and below this one, whether a value counts for the rank
+_SQUARED_ZERO_LIMIT = 1e-12  # below this ratio, rounding decides whether a value is 0
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Spectrum:
 def symmetric_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
     """Eigenvalues and eigenvectors of a positive semi-definite matrix, largest first.
 
-    Coordinates with a zero diagonal (dead units) are set aside, which is exact for a positive
-    semi-definite matrix and makes collapsed ReLU layers several times cheaper. Eigenvalues that
-    rounding made negative are returned as 0.
+    Coordinates with a zero diagonal (dead units) are left out of the decomposition, which is exact
+    for a positive semi-definite matrix and makes collapsed ReLU layers several times cheaper.
+    Eigenvalues that are negative by rounding are returned as 0.
 
     Args:
         matrix: Symmetric, d × d.
@@ -70,12 +70,12 @@ def symmetric_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
 def right_spectrum(weight: Float64[Tensor, "p d"], *, leading: int = 1) -> Spectrum:
     """Singular values and right singular vectors of a weight: its directions in feature space.
 
-    Taken from the eigenvectors of the smaller Gram matrix, which is about twice as fast as an
-    SVD; where the values span more than the squared spectrum resolves, from the SVD.
+    From the eigenvectors of WᵀW, which is about twice as fast as an SVD; from the SVD where the
+    squared values cannot resolve the smallest, and where the weight is small or has p < d.
 
     Args:
         weight: p × d; it takes features in R^d.
-        leading: Directions that must be exact; 64 are at least.
+        leading: Directions that must be accurate, at least 64.
 
     Returns:
         min(p, d) singular values and right singular vectors (d × min(p, d)). Vectors of zero
@@ -89,8 +89,8 @@ def right_spectrum(weight: Float64[Tensor, "p d"], *, leading: int = 1) -> Spect
     squared = symmetric_spectrum(weight.T @ weight)
     largest = squared.values[0]
     exact = squared.values[:leading] >= _SQUARED_RATIO_LIMIT * largest
-    told_from_zero = (squared.values == 0) | (squared.values > _SQUARED_ZERO_LIMIT * largest)
-    if not bool(exact.all() & told_from_zero.all()):
+    apart_from_zero = (squared.values == 0) | (squared.values > _SQUARED_ZERO_LIMIT * largest)
+    if not bool(exact.all() & apart_from_zero.all()):
         _, values, vectors = torch.linalg.svd(weight, full_matrices=False)
         return Spectrum(values, vectors.T)
     return Spectrum(squared.values.sqrt(), squared.vectors)

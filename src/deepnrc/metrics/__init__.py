@@ -1,1 +1,1 @@
-"""Metrics: pure functions of a layer's moments and weight, one family a file."""
+"""Metrics: pure functions of a layer's moments and weight, one family in each file."""

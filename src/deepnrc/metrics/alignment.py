@@ -1,4 +1,4 @@
-"""Do features vary as the targets do? Linear CKA, from cross moments (NRC2)."""
+"""Similarity of features and targets (NRC2): linear CKA from cross moments."""
 
 import torch
 
@@ -11,10 +11,11 @@ def signal_target_cka(view: LayerView) -> float | Undefined:
     """Linear CKA between the features within their top-k subspace and the targets: NRC2.
 
     ‖U_kᵀΣ_HY‖_F² / (‖diag(λ_1 … λ_k)‖_F ‖Σ_Y‖_F): the CKA of H U_k U_kᵀ and Y (biased HSIC,
-    linear kernel), without an N × N kernel. Invariant to rotations of the features and to scale.
+    linear kernel), without an N × N kernel. Invariant to rotation and scaling of the features.
 
     Returns:
-        In [0, 1]; 1 = the same similarity structure. Undefined for constant features or targets.
+        In [0, 1]; 1 = the same similarity between samples. Undefined for constant features or
+        targets.
 
     References:
         [RU26] Table 1, NRC2; [K19] for linear CKA.
@@ -30,7 +31,7 @@ def linear_cka(view: LayerView) -> float | Undefined:
     """Linear CKA between the whole features and the targets, ‖Σ_HY‖_F²/(‖Σ_H‖_F ‖Σ_Y‖_F).
 
     Returns:
-        In [0, 1]; its distance to `signal_target_cka` is what the noise costs. Undefined for
+        In [0, 1]; it falls short of `signal_target_cka` by the effect of the noise. Undefined for
         constant features or targets.
 
     References:
@@ -42,7 +43,7 @@ def linear_cka(view: LayerView) -> float | Undefined:
 
 
 def _ratio(cross: torch.Tensor, values: torch.Tensor, view: LayerView) -> float:
-    # Scaled first: squares of tiny covariances would underflow, those of huge ones overflow.
+    # Scaled first: squares of tiny covariances would underflow, and those of huge ones overflow.
     targets = view.moments.target_covariance
     largest = targets.diagonal().max()
     cross = cross / values[0].sqrt() / largest.sqrt()

@@ -1,4 +1,4 @@
-"""Do the weight and the network's decisions follow the class means? NC3 and NC4 of [RU26, Table 1].
+"""Whether the weight and the decisions follow the class means: NC3 and NC4 of [RU26, Table 1].
 
 [P20] is Papyan, Han and Donoho, PNAS 2020; [R23] Rangamani et al., ICML 2023.
 """
@@ -23,8 +23,8 @@ def class_weight_alignment(view: ClassView) -> float | Undefined:
     means span (at most C − 1) or W has.
 
     Returns:
-        In [0, 1]; 1 = the weight reads what tells classes apart. Undefined for equal means, a zero
-        weight, and where the means span the layer's width.
+        In [0, 1]; 1 = the weight reads the directions in which classes differ. Undefined for equal
+        or missing means, a zero weight, and where the means span the layer's width.
 
     References:
         [RU26] Table 1, NC3; [R23].
@@ -45,7 +45,7 @@ def class_weight_cosine(view: ClassView) -> float | Undefined:
 
     Returns:
         In [−1, 1]; 1 = self-duality. Undefined at other layers, whose rows belong to no class, and
-        for a class whose mean or row is 0.
+        where a mean or a row of W is 0.
 
     References:
         [RU26] Table 1, NC3; [P20].
@@ -62,10 +62,10 @@ def class_weight_cosine(view: ClassView) -> float | Undefined:
 
 
 def nearest_mean_agreement(view: ClassView) -> float | Undefined:
-    """Share of the rows whose nearest class mean is what the network decides: NC4.
+    """Share of the rows whose nearest class mean is that of the network's decision: NC4.
 
     Returns:
-        In [0, 1]; 1 = collapsed. Undefined for equal means, and where the model returns no scores.
+        In [0, 1]; 1 = collapsed. Undefined for equal means, and if the model returns no scores.
 
     References:
         [RU26] Table 1, NC4; [P20].

@@ -19,8 +19,8 @@ __all__ = [
 def simplex_distance(view: ClassView) -> float | Undefined:
     """How far the class means are from a simplex ETF: NC2.
 
-    ‖ MMᵀ/‖MMᵀ‖_F − (I − 11ᵀ/C)/√(C − 1) ‖_F with M the class means about their own mean, each
-    class counted once.
+    ‖ MMᵀ/‖MMᵀ‖_F − (I − 11ᵀ/C)/√(C − 1) ‖_F with M the class means less their mean, in which
+    every class has the same weight.
 
     Returns:
         In [0, √2]; 0 = equal lengths and equal angles. Undefined for two classes, whose centred
@@ -41,7 +41,7 @@ def class_norm_variation(view: ClassView) -> float | Undefined:
     """Standard deviation over mean of the lengths of the centred class means: NC2, equal norms.
 
     Returns:
-        ≥ 0; 0 = all of one length. Undefined as `simplex_distance`.
+        ≥ 0; 0 = equal lengths. Undefined where `simplex_distance` is.
 
     References:
         [P20] Figure 2.
@@ -56,8 +56,8 @@ def class_angle_deviation(view: ClassView) -> float | Undefined:
     """Mean over pairs of |cos(μ_a, μ_b) + 1/(C − 1)| of the centred class means: NC2, angles.
 
     Returns:
-        In [0, 2]; 0 = all angles as wide as they can be at once. Undefined as
-        `simplex_distance`, and where a class mean is the mean of them all.
+        In [0, 2]; 0 = all angles are as wide as they can be at once. Undefined where
+        `simplex_distance` is, and where a class mean is the mean of all.
 
     References:
         [P20] Figure 4.

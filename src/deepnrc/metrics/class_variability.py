@@ -19,10 +19,10 @@ __all__ = [
 def within_class_share(view: ClassView) -> float | Undefined:
     """Share of the features' variance within classes, Tr Σ_W/Tr Σ_T: NC1.
 
-    It is also the square of the left side of Proposition 1 for one-hot targets.
+    For one-hot targets it is also the square of the left side of Proposition 1.
 
     Returns:
-        In [0, 1]; 0 = every class is a point. Undefined for constant features and where no class
+        In [0, 1]; 0 = every class is a point. Undefined for constant features, and where no class
         has two rows.
 
     References:
@@ -30,18 +30,19 @@ def within_class_share(view: ClassView) -> float | Undefined:
     """
     if undefined := view.layer.constant_features or _no_pairs(view):
         return undefined
-    # Σ_T from the two parts, so that the share of a layer without noise between is exactly 1.
+    # Σ_T as the sum of both parts, so that the share is exactly 1 for equal class means.
     between = float(view.between.sum())
     return view.within / (view.within + between)
 
 
 def within_between_ratio(view: ClassView) -> float | Undefined:
-    """Noise in the directions between classes over signal, Tr(Σ_W Σ_B⁺)/C: [P20]'s NC1.
+    """Variance within classes over that between them, Tr(Σ_W Σ_B⁺)/C: [P20]'s NC1.
 
     Σ_B weighs each class by its rows, about the mean of all rows.
 
     Returns:
-        ≥ 0; 0 = collapsed. Undefined besides for equal or missing class means.
+        ≥ 0; 0 = collapsed. Undefined for equal or missing class means, and where no class has two
+        rows.
     """
     if undefined := view.equal_means or view.unseen_classes or _no_pairs(view):
         return undefined
@@ -55,7 +56,8 @@ def class_distance_variance(view: ClassView) -> float | Undefined:
     v_c is the mean of ‖h − μ_c‖² over the class's rows.
 
     Returns:
-        ≥ 0; 0 = collapsed. Undefined besides where two classes have the same mean.
+        ≥ 0; 0 = collapsed. Undefined where `within_between_ratio` is, and where two classes have
+        the same mean.
 
     References:
         [G21] Definition 1.
@@ -65,7 +67,7 @@ def class_distance_variance(view: ClassView) -> float | Undefined:
     variances = view.classes.energies / view.classes.counts
     a, b = torch.triu_indices(view.class_count, view.class_count, offset=1)
     means = view.classes.means
-    exact = "donot_use_mm_for_euclid_dist"  # products would cancel for close means
+    exact = "donot_use_mm_for_euclid_dist"  # by products, small distances would be rounding
     distances = torch.cdist(means, means, compute_mode=exact)[a, b].square()
     same = torch.nonzero(distances == 0).flatten()
     if len(same):

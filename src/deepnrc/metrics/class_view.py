@@ -1,4 +1,4 @@
-"""What every metric of classification looks at: a layer's moments by class, and W."""
+"""`ClassView`: what the metrics of classification see of a layer."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +23,7 @@ class ClassView:
     Attributes:
         layer: Its joint moments with one-hot targets and its weight.
         classes: Its moments by class.
-        is_output: Whether it is the last layer, with a row of W a class.
+        is_output: Whether it is the last layer, with one row of W for each class.
         spread: Σ ((h − μ_c)·v)² over the rows, along each direction of `between_classes`.
         agreeing: Rows whose nearest class mean is the network's decision.
     """
@@ -46,7 +46,7 @@ class ClassView:
 
     @cached_property
     def centered_means(self) -> Float64[Tensor, "C d"]:
-        """M: class means less their own mean, every class alike however many rows it has."""
+        """M: the class means less their mean, in which every class has the same weight."""
         means = self.classes.means - self.classes.means[0]
         return means - means.mean(0)
 
@@ -58,7 +58,7 @@ class ClassView:
     @cached_property
     def means_basis(self) -> Float64[Tensor, "d r"]:
         """Orthonormal basis of the span of the centred means, at most C − 1 directions."""
-        return _spanned(self.centered_means)[1]
+        return _directions(self.centered_means)[1]
 
     @cached_property
     def equal_means(self) -> Undefined | None:
@@ -95,13 +95,13 @@ def between_classes(classes: ClassMoments) -> tuple[Float64[Tensor, " r"], Float
     seen = classes.seen
     share = classes.counts[seen, None].double() / classes.counts.sum()
     means = classes.means[seen]
-    means = means - means[0]  # then rounding is that of their distances
-    values, vectors = _spanned(share.sqrt() * (means - (share * means).sum(0)))
+    means = means - means[0]  # so that rounding is relative to their distances
+    values, vectors = _directions(share.sqrt() * (means - (share * means).sum(0)))
     return values.square(), vectors
 
 
-def _spanned(means: Float64[Tensor, "S d"]) -> tuple[Tensor, Tensor]:
-    """Singular values and directions of points about a mean of theirs."""
+def _directions(means: Float64[Tensor, "S d"]) -> tuple[Tensor, Tensor]:
+    """Non-zero singular values and right singular vectors of points about a mean of theirs."""
     _, values, vectors = torch.linalg.svd(means, full_matrices=False)
     rank = min(numerical_rank(values, rtol=max(means.shape) * _EPS), len(means) - 1)
     return values[:rank], vectors[:rank].T

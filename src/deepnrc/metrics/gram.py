@@ -1,4 +1,4 @@
-"""Does W's Gram matrix have the shape that the targets' covariance predicts? [A24]'s NRC3."""
+"""How far W's Gram matrix is from what the targets' covariance predicts: [A24]'s NRC3."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ _EPS = torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True)
 class GramFit:
-    """The γ at which `gram_residual` is least.
+    """The γ that minimises `gram_residual`.
 
     Attributes:
-        residual: Its value there.
-        gamma: γ*; NaN where every γ gives the same.
+        residual: The minimum.
+        gamma: γ*; NaN where every γ gives the same value.
         largest: λ_min(Σ_Y), the end of the range of γ; 0 where Σ_Y is singular to rounding.
         on_end: Whether γ* is 0 or λ_min; None where γ* is NaN.
     """
@@ -59,11 +59,11 @@ def gram_residual(
 def gram_fit(
     gram: Float64[Tensor, "t t"], covariance: Float64[Tensor, "t t"]
 ) -> GramFit | Undefined:
-    """The γ in [0, λ_min(Σ_Y)] that makes `gram_residual` least, in closed form.
+    """The γ in [0, λ_min(Σ_Y)] that minimises `gram_residual`, in closed form.
 
     In Σ_Y's eigenbasis, with g the diagonal of G, s the roots of the eigenvalues, ε and δ their
     distances from their means ḡ and s̄, the only stationary point is √γ = s̄ − ḡ Σδ²/Σεδ, a minimum
-    when Σεδ > 0; it is held against both ends.
+    if Σεδ > 0; it is compared with both ends.
     """
     if undefined := _undefined(gram, covariance):
         return undefined
@@ -99,7 +99,7 @@ def _undefined(gram: Tensor, covariance: Tensor) -> Undefined | None:
 def _in_target_basis(gram: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
     """G in the eigenbasis of Σ_Y, and the roots of Σ_Y's eigenvalues, largest first."""
     spectrum = symmetric_spectrum(covariance)
-    scaled = gram / gram.diagonal().max()  # only its shape counts; squares would underflow
+    scaled = gram / gram.diagonal().max()  # only its shape matters; squares could underflow
     return spectrum.vectors.T @ scaled @ spectrum.vectors, spectrum.values.sqrt()
 
 

@@ -1,4 +1,4 @@
-"""How well a linear map of the features predicts the targets (NRC4), and how far that is known."""
+"""How well a linear map of the features predicts the targets (NRC4), and its rounding error."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from deepnrc.moments.record import CHUNK_ROWS
 
 __all__ = ["LinearFit", "linear_fit", "linear_prediction_mse", "linear_r2"]
 
-# Rounding errors are taken at their usual size; this covers their spread, with room to spare, on
-# all problems of the tests.
+# Rounding errors are estimated at their usual size; this factor covers their spread on all
+# problems of the tests, with a margin.
 _FLOOR_MARGIN = 8.0
 _DOUBLE, _SINGLE = torch.finfo(torch.float64).eps, torch.finfo(torch.float32).eps / 2
 
@@ -22,7 +22,7 @@ class LinearFit:
 
     Attributes:
         mse: Mean squared error over samples and target dimensions.
-        floor: Rounding bound of ``mse``: an exact computation gives a value within it.
+        floor: Bound on the rounding error of ``mse``.
         rank: Feature directions kept.
     """
 
@@ -32,15 +32,15 @@ class LinearFit:
 
 
 def linear_fit(view: LayerView) -> LinearFit:
-    """Minimum-norm least squares of Y on H, small singular values dropped, from moments.
+    """Minimum-norm least squares of Y on H, without small singular values, from moments.
 
     With an intercept both sides are centred; without, raw second moments are used. The error is
-    Tr S_Y − Σ ‖v_iᵀS_HY‖²/λ_i over the kept eigenpairs of S_H, divided by t. Directions of less
-    than 4·d·eps of the largest eigenvalue are not told from rounding and dropped whatever the
-    cut-off, so that the least effective ``rcond`` is √(4·d·eps), 5e-7 at a width of 256.
+    Tr S_Y − Σ ‖v_iᵀS_HY‖²/λ_i over the kept eigenpairs of S_H, divided by t. Directions with less
+    than 4·d·eps of the largest eigenvalue cannot be distinguished from rounding and are always
+    dropped, so that the smallest effective ``rcond`` is √(4·d·eps), 5e-7 at a width of 256.
 
-    The floor adds up, to first order, what an uncertainty of the moments does to the error: by
-    the coefficients of the prediction, and by which directions are kept.
+    The floor adds up, to first order, the effects of rounding in the moments on the error: through
+    the coefficients of the prediction, and through the choice of directions.
     """
     moments, t = view.moments, view.moments.target_dim
     if view.intercept:
@@ -69,12 +69,12 @@ def linear_fit(view: LayerView) -> LinearFit:
 def _by_coefficients(
     view: LayerView, coefficients: Tensor, targets: Tensor, error: Tensor, *, largest: float
 ) -> float:
-    """What rounding of the moments does to the error of a prediction with these coefficients.
+    """Effect of rounding in the moments on the error of a prediction with these coefficients.
 
-    The error is stationary in the coefficients B, so ΔS moves it by [−B; I]ᵀ ΔS [−B; I]. The
-    double part of ΔS is eps·λ_1, from the eigenvectors. Where the accumulator deflated, the
-    features are those given to float32's rounding, independent by row, and products with what
-    the basis left are summed in float32.
+    The error is stationary in the coefficients B, so a change ΔS of the moments changes it by
+    [−B; I]ᵀ ΔS [−B; I]. In float64 ΔS is eps·λ_1, from the eigenvectors. Where the accumulator
+    deflated, the features are rounded to float32, independently in each row, and products with
+    the residual are summed in float32.
     """
     moments = view.moments
     squared = coefficients.square()
@@ -89,10 +89,10 @@ def _by_coefficients(
 
 
 def _by_selection(view: LayerView, values: Tensor, sizes: Tensor, rank: int, cut: float) -> float:
-    """What rounding does to the error through the choice of directions.
+    """Effect of rounding on the error through the choice of directions.
 
-    Directions at the cut to rounding count wholly. A kept direction i and a dropped one j turn
-    into each other by θ = ΔS_ij/(λ_i − λ_j), which changes ‖v_iᵀS_HY‖²/λ_i.
+    Directions whose eigenvalue is at the cut, to rounding, count in full. A kept direction i and
+    a dropped one j turn into each other by θ = ΔS_ij/(λ_i − λ_j), which changes ‖v_iᵀS_HY‖²/λ_i.
     """
     doubt = _DOUBLE * float(values[0])
     roots = values.sqrt()
@@ -115,19 +115,19 @@ def _any_single(view: LayerView) -> bool:
 
 
 def _chunks(view: LayerView) -> float:
-    """Independent sums in single precision: their errors average out."""
+    """Number of independent sums in single precision, whose errors average out."""
     return max(view.moments.count / CHUNK_ROWS, 1.0)
 
 
 def linear_prediction_mse(view: LayerView) -> float | Undefined:
     """Error of the best linear prediction of the targets from this layer's features: NRC4.
 
-    Mean squared error over all N·t entries, as PyTorch's ``MSELoss``; hold it against the
+    Mean squared error over all N·t entries, as PyTorch's ``MSELoss``, to be compared with the
     model's own. See `linear_fit` for conventions.
 
     Returns:
-        ≥ 0, in squared units of the targets. Undefined for constant targets, which the intercept
-        alone predicts.
+        ≥ 0, in squared units of the targets. Undefined for constant targets with an intercept,
+        which alone predicts them.
 
     References:
         [RU26] Table 1, NRC4.

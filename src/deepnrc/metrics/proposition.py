@@ -1,4 +1,4 @@
-"""Proposition 1 of [RU26]: do NRC1 and NRC2 bound what the targets leave unexplained?"""
+"""Proposition 1 of [RU26]: a bound, from NRC1 and NRC2, on what the targets do not explain."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from deepnrc.metrics.view import LayerView, Undefined
 
 __all__ = ["Proposition1", "proposition_1"]
 
-_ROUNDING = 1e-7  # both sides are roots of differences that are known to a few 1e-15
+_ROUNDING = 1e-7  # both sides are roots of differences with an error of a few 1e-15
 
 
 @dataclass(frozen=True)
 class Proposition1:
     """Both sides of ‖H_c − P_Y H_c‖_F/‖H_c‖_F ≤ √NRC1 + √(1 − CKA).
 
-    The published proof takes CKA for an unweighted mean of squared cosines, which it is only for
-    flat spectra; so whether the bound held is reported, never assumed.
+    The published proof takes CKA to be an unweighted mean of squared cosines, which holds only for
+    flat spectra; so whether the bound holds is reported, not assumed.
 
     Attributes:
         residual: Left side, in [0, 1]: share of the features outside the targets' column space.
@@ -36,7 +36,7 @@ class Proposition1:
 def proposition_1(view: LayerView) -> Proposition1 | Undefined:
     """Both sides of Proposition 1, from moments: ‖P_Y H_c‖_F²/N = Tr(Σ_HY Σ_Y⁺ Σ_HYᵀ).
 
-    All of it is centred, whatever the view says. Undefined where the noise component or the CKA is.
+    Always centred, whatever the view's setting. Undefined where the noise component or the CKA is.
     """
     noise, cka = noise_component(view, center=True), signal_target_cka(view)
     if isinstance(noise, Undefined):

@@ -1,4 +1,4 @@
-"""How many directions: the noise component (NRC1) and the ranks, from eigenvalues alone."""
+"""How many directions features use: the noise component (NRC1) and ranks, from eigenvalues."""
 
 import torch
 from jaxtyping import Float64
@@ -20,16 +20,16 @@ __all__ = [
 def noise_component(view: LayerView, *, center: bool | None = None) -> float | Undefined:
     """Share of the features' variance outside their top-k subspace: NRC1.
 
-    1 − Tr(U_kᵀ Σ_H U_k)/Tr Σ_H = Σ_{i>k} λ_i / Σ_i λ_i, taken as the sum of the tail, so that
-    values far below rounding of 1 keep their digits.
+    1 − Tr(U_kᵀ Σ_H U_k)/Tr Σ_H = Σ_{i>k} λ_i / Σ_i λ_i, computed as the sum of the tail, so that
+    values far below the rounding of 1 keep their digits.
 
     Args:
         view: The layer.
-        center: Whether Σ_H is centred; None: as the view says.
+        center: Whether Σ_H is centred; None takes the view's setting.
 
     Returns:
-        In [0, 1]; 0 = collapsed to k dimensions. Undefined for constant features, and where k
-        fills the layer's width and nothing is left to be noise.
+        In [0, 1]; 0 = collapsed to k dimensions. Undefined for constant features, and where k is
+        the layer's width, so that no direction is noise.
 
     References:
         [RU26] Table 1, NRC1.
@@ -47,10 +47,10 @@ def noise_component(view: LayerView, *, center: bool | None = None) -> float | U
 
 
 def noise_component_floor(view: LayerView) -> float:
-    """Rounding in the noise component: below it the value says "none", not how little.
+    """Rounding error of the noise component; a value below it is 0 as far as is known.
 
-    Eigenvalues of a float64 covariance are known to eps·λ_1 each; what was summed in single
-    precision, to float32's rounding of its share and of its products with the rest, row by row.
+    Eigenvalues of a float64 covariance have an error of eps·λ_1 each. What was summed in single
+    precision adds float32's rounding of its share and of its products with the rest, row by row.
     """
     moments = view.moments
     total = float(moments.feature_scatter.diagonal().sum())

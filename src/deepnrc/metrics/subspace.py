@@ -1,4 +1,4 @@
-"""Do weights read where features live? Principal angles of subspaces of feature space (NRC3)."""
+"""Whether weights read the directions of the features (NRC3): principal angles of subspaces."""
 
 import functools
 
@@ -15,13 +15,14 @@ __all__ = ["feature_weight_alignment", "noise_weight_alignment", "random_alignme
 def feature_weight_alignment(view: LayerView) -> float | Undefined:
     """Mean cosine of the principal angles between signal subspace and weight: NRC3.
 
-    (1/k) Σ σ_i(U_kᵀV_k): U_k the features' top-k subspace, V_k the weight's top-k right singular
-    vectors. k is capped by the width and by the ranks of features and weight, beyond which the
-    vectors are arbitrary.
+    (1/k) Σ σ_i(U_kᵀV_k) with U_k a basis of the features' top-k subspace and V_k the weight's top-k
+    right singular vectors. k is capped by the width and by the ranks of features and weight,
+    beyond which the vectors are arbitrary.
 
     Returns:
-        In [0, 1]; 1 = aligned; `random_alignment` is what chance gives. Undefined for constant
-        features or a zero weight, and where k fills the width and both subspaces are the whole.
+        In [0, 1]; 1 = aligned; `random_alignment` is the value for unrelated subspaces. Undefined
+        for constant features or a zero weight, and where k is the width, as both subspaces are
+        then the whole space.
 
     References:
         [RU26] Table 1, NRC3; [BG73].
@@ -41,8 +42,7 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
     min(k, d − k) angles.
 
     Returns:
-        In [0, 1]; 0 = the weight ignores the noise. Undefined as `feature_weight_alignment`, and
-        where the signal fills the width.
+        In [0, 1]; 0 = the weight ignores the noise. Undefined where `feature_weight_alignment` is.
 
     References:
         [RU26] Figure 3, right column.
@@ -53,7 +53,7 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
     if k >= width:
         return Undefined(f"{_full(view)}: no noise subspace")
     signal, read = view.signal_spectrum.top(k), view.weight_spectrum.top(k)
-    # Twice, so that what is left is orthogonal to the signal to rounding.
+    # Projected twice, so that the rest is orthogonal to the signal to rounding.
     outside = read - signal @ (signal.T @ read)
     outside = outside - signal @ (signal.T @ outside)
     cosines: Tensor = torch.linalg.svdvals(outside)[: min(k, width - k)]
@@ -66,7 +66,7 @@ def _full(view: LayerView) -> str:
 
 @functools.lru_cache(maxsize=256)
 def random_alignment(width: int, k: int, draws: int = 2000) -> float:
-    """What `feature_weight_alignment` gives for unrelated subspaces, by Monte Carlo.
+    """Expected `feature_weight_alignment` of unrelated subspaces, by Monte Carlo.
 
     Mean over pairs of uniform k-dimensional subspaces of R^width of the mean cosine of their
     principal angles. The squared cosines are the eigenvalues of A(A + B)⁻¹ with A, B Wishart of k
@@ -75,10 +75,10 @@ def random_alignment(width: int, k: int, draws: int = 2000) -> float:
     Args:
         width: Dimension of the space.
         k: Dimension of both subspaces, 1 ≤ k ≤ width.
-        draws: Pairs; 2000 give about two digits.
+        draws: Pairs of subspaces; 2000 give about two digits.
 
     Returns:
-        In [0, 1]; between 0.8 and 1 times √(k/width). The same for every call: own seed.
+        In [0, 1]; between 0.8 and 1 times √(k/width). The same in every call: the seed is fixed.
 
     Example:
         >>> round(random_alignment(64, 4), 2)

@@ -1,1 +1,1 @@
-"""Joint moments of features and targets: the record, its variants, and streaming sums of rows."""
+"""Joint moments of features and targets: the records, and the streaming sums that fill them."""

@@ -1,8 +1,8 @@
-"""Where chunks of rows are placed and multiplied: memory that is touched again and again.
+"""Memory in which chunks of rows are placed and multiplied, used again for every chunk.
 
-Layers are summed one after the other, so all of one shape share one workspace: it stays in the
-processor's cache, where a buffer a layer would push out the network's own activations, and
-allocating anew for each chunk would cost more in page faults than the sums do.
+Layers are summed one after the other, so all of one shape share one workspace, which stays in the
+processor's cache. A buffer for each layer would push the network's activations out of it, and
+memory allocated for each chunk would cost more in page faults than the sums do.
 """
 
 from typing import NamedTuple
@@ -14,15 +14,16 @@ from deepnrc.moments.record import CHUNK_ROWS
 
 __all__ = ["Chunk", "Views", "Workspace", "Workspaces", "chunk_bytes", "workspace_bytes"]
 
-_BLOCK = 48  # columns a block row of the upper triangle; multiples of 16 run faster
-_ALIGNED = 8  # columns; a product of 24 is faster than one of 21
+_BLOCK = 48  # rows in a block of the upper triangle; multiples of 16 run faster
+_ALIGNED = 8  # columns of small products: one of 24 is faster than one of 21
 
 
 class Views(NamedTuple):
-    """The parts of a chunk of n rows: deflated X, C, 1, [C, 1, Y], Y; then the same in float64.
+    """The parts of a chunk of n rows, and where their products go.
 
-    Last come the Gram matrix they are multiplied into, its diagonal, the blocks of its upper
-    triangle as (left, right, out), and [C, 1, Y]ᵀX.
+    X, C, 1, [C, 1, Y] and Y in the dtype of the products; C, [C, 1, Y] and Y in float64; the Gram
+    matrix of X, its diagonal, the blocks of its upper triangle as (left, right, out), and
+    [C, 1, Y]ᵀX.
     """
 
     x: Tensor
@@ -40,10 +41,10 @@ class Views(NamedTuple):
 
 
 class Workspace:
-    """Products of one chunk of rows, and the chunk itself.
+    """A chunk of rows and its products.
 
     Args:
-        width: d, the most columns that layers which share it have.
+        width: d of the layers that share it; their live columns may be fewer.
         basis_size: k.
         target_dim: t.
         dtype: Of the products, float32 or float64.
@@ -71,14 +72,14 @@ class Workspace:
         self.chunk = Chunk(self)
 
     def as_double(self, gram: Tensor) -> Tensor:
-        """The matrix in float64, valid until the next call."""
+        """The matrix in float64; valid until the next call."""
         if gram.dtype == torch.float64:
             return gram
         return self._double[: len(gram), : len(gram)].copy_(gram)
 
 
 class Chunk:
-    """Room for a chunk of rows: [X | C | 1 | Y] for the products, [C | 1 | Y] again in float64."""
+    """A chunk of rows: [X | C | 1 | Y] in the dtype of the products, [C | 1 | Y] in float64."""
 
     def __init__(self, workspace: Workspace) -> None:
         k, t = workspace.basis_size, workspace.target_dim
@@ -97,8 +98,8 @@ class Chunk:
         k, end = work.basis_size, width + work.side_width
         rows, side, gram = self.rows[:n], self._side[:n], work.gram[:width, :width]
         x = rows[:, :width]
-        # torch has no symmetric rank-n update; block rows of the upper triangle come near its
-        # half of the full product's work.
+        # torch has no symmetric rank-n update, which does half the work of a full product; blocks
+        # of the upper triangle come near that.
         step = _BLOCK if width < 512 else 2 * _BLOCK
         return Views(
             x=x,
@@ -120,7 +121,7 @@ class Chunk:
 
 
 class Workspaces:
-    """The workspaces of one pass, by shape and type."""
+    """The workspaces of one pass, by shape, dtype and device."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[object, ...], Workspace] = {}

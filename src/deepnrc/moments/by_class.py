@@ -1,8 +1,7 @@
-"""Moments by class: how many rows, where their mean is, and how far they scatter about it.
+"""Moments by class: how many rows a class has, their mean, and how far they scatter about it.
 
-Means and scatters of classes are joint moments with one-hot targets too; what `Moments` does not
-hold is each class's own energy. It is summed about the class's first row, so that a class that has
-collapsed to a point reads exactly 0 and not what is left when two large numbers cancel.
+The energy of each class is summed about its first row, so that it is exactly 0 for a class that
+has collapsed to a point; as the difference of two large sums it would be their rounding.
 """
 
 from dataclasses import dataclass
@@ -59,17 +58,17 @@ class ClassSums:
         self._energies = torch.zeros(classes, dtype=torch.float64, device=device)
 
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take in rows, n × d, and the class of each, n whole numbers below C."""
+        """Add rows, n × d, and the class of each, n whole numbers below C."""
         for start in range(0, len(features), _ROWS):
             rows, numbers = features[start : start + _ROWS], labels[start : start + _ROWS]
-            self._meet(rows, numbers)
+            self._set_origins(rows, numbers)
             distances = rows.double() - self._origins[numbers]
             self._offsets.index_add_(0, numbers, distances)
             self._energies.index_add_(0, numbers, distances.square().sum(1))
             self._counts += torch.bincount(numbers, minlength=len(self._counts))
 
-    def _meet(self, rows: Tensor, numbers: Tensor) -> None:
-        """A class's first row is its origin."""
+    def _set_origins(self, rows: Tensor, numbers: Tensor) -> None:
+        """The first row of a class is its origin."""
         for new in set(numbers[self._counts[numbers] == 0].tolist()):
             self._origins[new] = rows[int((numbers == new).nonzero()[0])].double()
 
@@ -84,18 +83,18 @@ class ClassSums:
 
 
 def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
-    """Number of the class whose mean is nearest to each row, the first of equals.
+    """Number of the class whose mean is nearest to each row; of equal distances the first.
 
     Args:
         features: n × d, on any device.
-        classes: Means of the classes; those that were not seen are never nearest.
+        classes: Means of the classes; classes without rows are never nearest.
 
     Returns:
         n class numbers.
     """
     seen = classes.seen.to(features.device)
     means = classes.means.to(features.device)[seen]
-    center = means.mean(0)  # far from the origin, squares would swamp the distances
+    center = means.mean(0)  # far from the origin, rounding of squares would hide the distances
     means = means - center
     found = []
     for start in range(0, len(features), _ROWS):

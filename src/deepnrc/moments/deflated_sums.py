@@ -1,12 +1,13 @@
-"""Sums of one stretch of rows about a fixed origin, deflated by a fixed basis.
+"""Sums of rows about a fixed origin, deflated by a fixed basis.
 
-A float32 Gram matrix of collapsed features cannot hold their noise: its rounding errors are of
-the size of the signal. So rows X are deflated: with U a basis of the leading subspace, C = XU and
-R = X − CUᵀ, only CᵀC is summed in float64, and [R, C, 1, Y]ᵀR, whose entries are of the size of
-the noise, chunk by chunk in float32. X = CUᵀ + R holds for any U, so a stale basis costs
-accuracy only, and a chunk whose residual is larger than expected is summed in float64.
+A float32 Gram matrix of collapsed features cannot hold their noise: its rounding errors are
+relative to the signal. So the rows X are deflated. With U a basis of the leading subspace, C = XU
+and R = X − CUᵀ, only CᵀC is summed in float64; [R, C, 1, Y]ᵀR, whose entries are of the size of
+the noise, is summed in float32, chunk by chunk. X = CUᵀ + R holds for any U and C, so a stale
+basis costs no more than accuracy, and a chunk with a larger residual than expected is summed in
+float64.
 
-With an empty basis and float64 products the same sums are plain ones.
+With an empty basis and float64 products these are plain sums.
 """
 
 import math
@@ -19,20 +20,20 @@ from deepnrc.moments.record import CHUNK_ROWS, Moments
 
 __all__ = ["DeflatedSums", "mirrored"]
 
-_SURPRISE = 4.0  # residual energy over the expected one that sends a chunk to float64
-_HARMLESS_RESIDUAL = 1e-9  # of all energy: float32 rounding of it is below float64's of the rest
+_SURPRISE = 4.0  # times the expected residual energy, beyond which a chunk is summed in float64
+_HARMLESS_RESIDUAL = 1e-9  # share of the energy whose float32 rounding is below float64's of all
 
 
 class DeflatedSums:
-    """Gathers rows into chunks and sums them.
+    """Gathers rows in chunks and sums these.
 
     Args:
         origin: Point subtracted from the features, d, float64.
         target_origin: The same for the targets, t.
         basis: Deflated directions, d × k; k = 0 sums plainly.
-        workspace: Where chunks are multiplied, of the same d, k and t; float32 products, or
-            float64 ones with an empty basis.
-        expected_residual: Energy a row is expected to have outside the basis.
+        workspace: Where chunks are multiplied, of the same d, k and t; its products are float32,
+            or float64 with an empty basis.
+        expected_residual: Expected energy of a row outside the basis.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class DeflatedSums:
         self.change_basis(basis, expected_residual)
         self._chunk = workspace.chunk
         self._own: Chunk | None = None
-        # Cutting views anew for every chunk shows in the time.
+        # Making the views anew for every chunk would take noticeable time.
         self._views = {workspace.chunk: workspace.chunk.views(width, CHUNK_ROWS)}
         side, double = k + 1 + t, torch.float64
         self._upper = torch.zeros(width, width, dtype=double, device=device)
@@ -75,8 +76,8 @@ class DeflatedSums:
     def put(self, features: Tensor, targets: Tensor) -> None:
         """Place rows in the chunk, which must have room for them.
 
-        A full chunk goes where all layers' do, which keeps it in the processor's cache; rows that
-        must wait for more have a place of their own.
+        A full chunk is placed in the shared workspace, which is in the processor's cache; rows
+        that wait for more are placed in memory of their own.
         """
         if not self.fill:
             self._chunk = self._workspace.chunk
@@ -97,7 +98,7 @@ class DeflatedSums:
         return chunk
 
     def chunk(self) -> Tensor:
-        """The rows of the chunk so far, less the origin (deflated ones after `add_chunk`)."""
+        """The rows of the chunk less the origin; after `add_chunk`, deflated too."""
         return self._chunk.rows[: self.fill, : self._width]
 
     def add_chunk(self) -> bool:
@@ -120,15 +121,15 @@ class DeflatedSums:
                 energy = float(gram.diagonal().sum())
         if not math.isfinite(energy + total):
             return False
-        # Whole: below the blocks it is zero or never read. Adding float32 to float64 directly
-        # would make a float64 copy in fresh memory each time.
+        # The whole matrix: what is below the blocks is never read. Adding float32 to float64
+        # directly would allocate a float64 copy each time.
         self._upper += work.as_double(gram)
         self._side += side
         self._inner += inner
         if single:
             self._single += v.diagonal
         elif work.dtype == torch.float32:
-            # Of x, less its part in the basis, no more than float32's rounding is lost.
+            # Summed in float64, but x, less C, is itself rounded to float32.
             self._single += torch.finfo(torch.float32).eps ** 2 * gram.diagonal()
         self.count += n
         self.fill = 0
@@ -159,7 +160,7 @@ class DeflatedSums:
         u = self._basis.double()
         side, inner = self._side, self._inner
         c_mean, y_mean, r_mean = inner[:k, k] / n, inner[k + 1 :, k] / n, side[k] / n
-        # Centred: RᵀR + U V + VᵀUᵀ with V = ½ CᵀC Uᵀ + CᵀR, each less its means' part.
+        # Centred XᵀX = RᵀR + UV + VᵀUᵀ with V = ½ CᵀCUᵀ + CᵀR; each term less that of its means.
         residual = mirrored(self._upper).addr_(r_mean, r_mean, alpha=-n)
         v = (inner[:k, :k] - n * torch.outer(c_mean, c_mean)) @ u.T / 2
         v += side[:k] - n * torch.outer(c_mean, r_mean)

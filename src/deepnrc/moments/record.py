@@ -1,9 +1,9 @@
-"""Moments: everything the metrics need to know of a layer's features and the targets.
+"""Moments: everything that the metrics need to know of a layer's features and the targets.
 
-The record is small (d² + d·t numbers), independent of the number of samples, and mergeable: the
-moments of two halves of the data give those of the whole. Scatters are kept centred and means
-relative to an origin near the data, so that neither a large mean nor the order of the batches
-costs accuracy; raw sums of squares would lose the noise component first.
+The record is small (d² + d·t numbers for any number of samples) and mergeable: the moments of two
+halves of the data give those of the whole. Scatters are centred, and means are relative to an
+origin near the data, so that neither a large mean nor the order of the batches costs accuracy;
+raw sums of squares would lose the noise component first.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from deepnrc.errors import ArgumentError
 __all__ = ["CHUNK_ROWS", "Moments"]
 
 CHUNK_ROWS = 1024
-"""Rows summed at a time in single precision; the sums of chunks are added up in float64."""
+"""Rows in a chunk: single precision sums one chunk at a time, and float64 adds the chunks up."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Moments:
         cross_scatter: H_cᵀ Y_c, d × t.
         target_scatter: Y_cᵀ Y_c, t × t.
         single_scatter: The part of each feature's scatter (the diagonal, d) that was summed in
-            single precision, `CHUNK_ROWS` at a time; 0 where all was double. Metrics state their
-            resolution from it.
+            single precision, `CHUNK_ROWS` at a time; 0 where everything was summed in float64.
+            The resolution that metrics state follows from it.
     """
 
     count: int
@@ -68,7 +68,7 @@ class Moments:
             The batch's moments.
 
         Raises:
-            ArgumentError: The two are not matrices with the same number of rows.
+            ArgumentError: They are not two matrices with the same number of rows.
 
         Example:
             >>> import torch
@@ -78,13 +78,13 @@ class Moments:
         """
         if features.ndim != 2 or targets.ndim != 2 or len(features) != len(targets):
             raise ArgumentError(
-                "features and targets must be matrices with one row a sample each; got shapes "
+                "features and targets must be matrices with one row for each sample; got shapes "
                 f"{tuple(features.shape)} and {tuple(targets.shape)}"
             )
         if len(features) == 0:
             return cls.empty(features.shape[1], targets.shape[1])
         h, y = features.double(), targets.double()
-        # A first row plus the mean distance from it is the mean, and exact for constant columns.
+        # The first row plus the mean distance from it: exact for constant columns.
         h_origin = h[0] + (h - h[0]).mean(0)
         y_origin = y[0] + (y - y[0]).mean(0)
         h, y = h - h_origin, y - y_origin
@@ -96,14 +96,14 @@ class Moments:
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets of samples together; neither operand changes.
 
-        Associative and commutative to rounding, whatever the sizes; empty moments are neutral.
+        Associative and commutative to rounding, for any sizes; empty moments are neutral.
 
         Raises:
-            ArgumentError: The two are of different widths.
+            ArgumentError: Their features or targets differ in width.
         """
         if self.cross_scatter.shape != other.cross_scatter.shape:
             raise ArgumentError(
-                "moments of different widths cannot be merged: (d, t) is "
+                "merged moments must be of the same widths (d, t); got "
                 f"{tuple(self.cross_scatter.shape)} and {tuple(other.cross_scatter.shape)}"
             )
         if self.count == 0:
@@ -165,22 +165,23 @@ class Moments:
         return self.target_scatter / max(self.count, 1)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The record as a flat dict of tensors, as safetensors stores them."""
+        """The record as a flat dictionary of tensors, as safetensors stores them."""
         state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "count"}
         return {"count": torch.tensor(self.count), **state}
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Tensor]) -> "Moments":
-        """The record back from `state_dict`.
+        """The record of a `state_dict`.
 
         Raises:
-            ArgumentError: An entry is missing or is not known.
+            ArgumentError: An entry is missing or unknown.
         """
         expected = {f.name for f in fields(cls)}
         if set(state) != expected:
+            missing, unknown = sorted(expected - set(state)), sorted(set(state) - expected)
             raise ArgumentError(
-                f"not a state dict of Moments: missing {sorted(expected - set(state))}, "
-                f"unknown {sorted(set(state) - expected)}"
+                f"state must hold the entries of Moments; got a dictionary with {missing} missing "
+                f"and {unknown} unknown"
             )
         rest = {name: tensor for name, tensor in state.items() if name != "count"}
         return cls(count=int(state["count"]), **rest)

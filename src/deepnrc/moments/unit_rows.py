@@ -1,7 +1,6 @@
-"""Second moment of feature *directions*: of rows scaled to length 1, as [A24] takes them.
+"""Second moment of unit rows: of feature rows scaled to length 1, as [A24] takes them.
 
-Only the last layer's metrics of 2024 need it, and only when they are asked for: it is a Gram
-matrix of its own beside `Moments`.
+Only the last layer's metrics of 2024 need it: a Gram matrix of its own beside `Moments`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ class UnitRows:
     """Mean of h̃h̃ᵀ over the rows that have a direction, h̃ = h/‖h‖.
 
     Attributes:
-        count: Rows that have one.
+        count: Rows that have a direction.
         zero_rows: Rows that have none and are left out: h = 0, or h = h̄ to rounding.
         second_moment: Mean of h̃h̃ᵀ, d × d, of trace 1; 0 without rows.
     """
@@ -42,9 +41,9 @@ class UnitRowSums:
     Args:
         feature_dim: d.
         device: Of the rows.
-        center: Subtracted from each row before it is scaled; None: nothing.
-        eps: Machine epsilon of the features: rows nearer to ``center`` than it resolves have no
-            direction.
+        center: Subtracted from each row before it is scaled; None subtracts nothing.
+        eps: Machine epsilon of the features; rows that differ from ``center`` by less than their
+            rounding have no direction.
     """
 
     def __init__(
@@ -61,13 +60,13 @@ class UnitRowSums:
         self._count = self._zero = 0
 
     def add(self, features: Tensor) -> None:
-        """Take in rows, n × d."""
+        """Add rows, n × d."""
         for start in range(0, len(features), _ROWS):
             rows = features[start : start + _ROWS]
             h = rows.double()
             if self._center is not None:
                 h = h - self._center
-            # By the largest entry first: squares of tiny rows would underflow.
+            # Scaled by the largest entry first: squares of tiny rows would underflow.
             largest = h.abs().amax(1, keepdim=True).clamp(min=_TINY)
             h = h / largest
             lengths = torch.linalg.vector_norm(h, dim=1, keepdim=True)
