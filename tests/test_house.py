@@ -26,10 +26,6 @@ LONG = {
     "passes/collect.py: collect",
     "results/diagnosis.py: diagnose",
     "results/evaluate.py: evaluate",
-    "theory/deep_optimize.py: minimize_deep_ufm",
-    "theory/deep_ufm.py: deep_ufm_optimum",
-    "theory/optimize.py: minimize_ufm",
-    "theory/ufm.py: ufm_optimum",
 }
 
 

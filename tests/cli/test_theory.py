@@ -28,7 +28,7 @@ def test_ufm_prints_the_check_values():
         result.output
         == """\
 Unconstrained feature model, 2 targets, c = λ_H·λ_W = 0.001: full rank
-c is below s_2 = 0.719: every direction is learnt
+c is below s_2 = 0.719: every direction is learned
 
 loss L*         0.07357378692
 training error          0.002  summed over targets; MSELoss 0.001
@@ -54,8 +54,11 @@ angles between the rows of W, degrees
 @pytest.mark.parametrize(
     ("penalties", "lines"),
     [
-        ((0.8, 1.2), ["c lies among the eigenvalues: 1 of 2 directions are learnt"]),
-        ((3, 1), ["c is not below s_1 = 2.281: nothing is learnt, W = 0", "–: a row of W that is"]),
+        ((0.8, 1.2), ["c is between the eigenvalues: 1 of 2 directions are learned"]),
+        (
+            (3, 1),
+            ["c is not below s_1 = 2.281: nothing is learned, W = 0", "–: a row of W that is"],
+        ),
         (
             (0, 0),
             ["c = 0: every W of full rank fits, nothing collapses", "–: both penalties are 0"],
@@ -99,7 +102,7 @@ def test_covariance_from_files(tmp_path):
 def test_covariance_that_cannot_be_read(tmp_path):
     result = ufm(tmp_path / "none.csv", 0.1, 0.1)
     assert result.exit_code == 1
-    assert f"error: --covariance: there is no file '{tmp_path / 'none.csv'}'" in result.stderr
+    assert f"error: --covariance: cannot read '{tmp_path / 'none.csv'}': [Errno 2]" in result.stderr
     objects = tmp_path / "objects.npy"
     np.save(objects, np.array([{"a": 1}]), allow_pickle=True)
     result = ufm(objects, 0.1, 0.1)
@@ -107,17 +110,23 @@ def test_covariance_that_cannot_be_read(tmp_path):
     assert f"error: --covariance: cannot read '{objects}': Object arrays cannot be" in result.stderr
     (tmp_path / "bad.csv").write_text("a,b\n")
     result = ufm(tmp_path / "bad.csv", 0.1, 0.1)
-    assert "bad.csv' must be numbers as '1,2', got 'a,b'" in result.stderr
+    assert result.stderr.startswith("error: --covariance '")
+    assert "bad.csv' must be numbers, as '1,2'; could not convert string to float: 'a'" in (
+        result.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        ("2,.6;.6", "--covariance must have rows of one length, as '2,.6;.6,1', got rows of 2, 1"),
+        (
+            "2,.6;.6",
+            "--covariance must have numbers in rows of one length, as '2,.6;.6,1'; got rows of 2,",
+        ),
         ("", "got rows of 0"),
-        ("1,x", "--covariance must be numbers as '1,2', got '1,x'"),
-        ("1,2;3,1", "target_covariance must be symmetric, but entry (0, 1) is 2 and (1, 0) is 3"),
-        ("1,2;2,1", "but its smallest eigenvalue is -1"),
+        ("1,x", "--covariance must be numbers, as '1,2'; could not convert string to float: 'x'"),
+        ("1,2;3,1", "target_covariance must be symmetric; got 2 at (0, 1) and 3 at (1, 0)"),
+        ("1,2;2,1", "got a matrix with the eigenvalue -1"),
     ],
 )
 def test_covariance_that_is_none(covariance, message):
@@ -130,11 +139,10 @@ def test_covariance_that_is_none(covariance, message):
 def test_negative_penalty_is_an_error_of_the_run():
     result = ufm(SIGMA, -1, 1)
     assert result.exit_code == 1
-    assert "error: lambda_h must be 0 or positive, got -1.0" in result.stderr
+    assert "error: lambda_h must be 0 or positive; got -1" in result.stderr
 
 
 def test_deep_prints_cka_by_depth():
-    """definitions.md prints .968750 for the second; it is .96874948."""
     result = run(
         "deep", "--covariance", "2,0,0;0,.6,0;0,0,.25", "--lambdas", ".05,.02,.04",
         "--lambda-h", ".03",
@@ -153,12 +161,87 @@ def test_deep_prints_cka_by_depth():
 def test_deep_thresholds_and_json():
     arguments = ["--lambdas", ".1,.1", "--lambda-h", ".1"]
     result = run("deep", "--covariance", "1,0;0,.1", *arguments)
-    assert "a direction is learnt when √s exceeds s* = 0.355655882" in result.output
-    assert "1 of 2 directions are learnt" in result.output
+    assert "a direction is learned when √s exceeds s* = 0.355655882" in result.output
+    assert "1 of 2 directions are learned" in result.output
     found = json.loads(run("deep", "--covariance", "1", *arguments, "--json").output)
     assert found["singular_values"] == [pytest.approx(0.896282586, abs=5e-10)]
     result = run("deep", "--covariance", "0", *arguments)
     assert "–: the targets are constant" in result.output
+
+
+def test_check_prints_both_sides_and_a_verdict():
+    result = run(
+        "check", "--covariance", SIGMA, "--lambda-h", ".02", "--lambda-w", ".05", "--seeds", 2
+    )
+    assert result.exit_code == 0
+    head, loss, gram, rank = result.output.splitlines()[:1] + result.output.splitlines()[2:5]
+    assert head.split() == ["closed", "form", "solver", "difference", "limit"]
+    name, mark, closed, solver, difference, limit = loss.split()
+    assert (name, mark, closed, solver, limit) == (
+        "loss", "L*", "0.07357378692", "0.07357378692", "1e-09"
+    )  # fmt: skip
+    assert float(difference) < 1e-12
+    assert gram.split()[-1] == "1e-06"
+    assert rank.split() == ["rank", "2", "2"]
+    for line in (
+        "W Wᵀ in closed form\n  0.859833  0.160914\n  0.160914  0.591642\nW Wᵀ of the solver\n",
+        "seed 0: 0.07357378692, converged\nseed 1: 0.07357378692, converged\n",
+        "\nThe solver agrees with the closed form.\n",
+    ):
+        assert line in result.output
+
+
+def test_check_of_the_deep_model_as_json():
+    result = run(
+        "check", "--covariance", "1,0;0,.1", "--lambdas", ".1,.1", "--lambda-h", ".1",
+        "--seeds", 1, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    found = json.loads(result.output)
+    assert (found["agrees"], found["rank"], found["solver_rank"]) == (True, 1, 1)
+    assert found["solver_statuses"] == ["converged"]
+
+
+def test_check_of_a_model_without_bias():
+    result = run(
+        "check", "--covariance", "1", "--lambda-h", ".1", "--lambda-w", ".1", "--seeds", 1,
+        "--mean", "2", "--no-bias", "--json",
+    )  # fmt: skip
+    assert json.loads(result.output)["loss"] == pytest.approx(0.1 * 5**0.5 - 0.005)
+
+
+def test_check_fails_where_they_differ(monkeypatch):
+    from deepnrc.theory import check, ufm_optimum
+
+    monkeypatch.setattr(
+        check, "ufm_optimum", lambda *args, **kwargs: ufm_optimum(*args, **kwargs | {"bias": False})
+    )
+    arguments = ("--lambda-h", ".1", "--lambda-w", ".1", "--mean", "2", "--seeds", 1)
+    result = run("check", "--covariance", "1", *arguments)
+    assert result.exit_code == 1
+    assert "The solver DOES NOT AGREE with the closed form." in result.output
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either --lambda-w, as for `ufm`, or --lambdas, as for `deep`"),
+        (["--lambda-w", "1", "--lambdas", "1"], "give either --lambda-w"),
+        (["--lambdas", "1", "--mean", "1"], "--mean and --no-bias go with --lambda-w, not with"),
+        (["--lambdas", "1", "--no-bias"], "--mean and --no-bias go with --lambda-w, not with"),
+        (["--lambdas", "1,x"], "--lambdas must be numbers, as '1,2'; could not convert"),
+        (["--lambdas", "1;2"], "--lambdas must be numbers, as '1,2'; could not convert"),
+        (["--lambda-w", "0"], "lambda_h and lambda_w must both be positive or both be 0; got 1"),
+        (["--lambda-w", "1", "--loss-rtol", "0"], "loss_rtol must be positive; got 0"),
+        (["--lambda-w", "1", "--mean", "1,2"], "target_mean must have 1 entries; got 2"),
+    ],
+)
+def test_check_refuses(arguments, message):
+    result = run("check", "--covariance", "1", "--lambda-h", "1", *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert run("check", "--covariance", "1", "--lambda-h", "1", "--seeds", 0).exit_code == 2
 
 
 def test_preprocess_reads_a_data_set():
@@ -189,10 +272,10 @@ def test_preprocess_of_a_table_by_json(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --c, or --lambda-h and --lambda-w, not both and not neither"),
-        (["--c", "1", "--lambda-h", "1"], "not both"),
-        (["--lambda-h", "1"], "--lambda-w is missing: c is the product of both penalties"),
-        (["--lambda-w", "1"], "--lambda-h is missing"),
+        ([], "give either --c, or --lambda-h and --lambda-w"),
+        (["--c", "1", "--lambda-h", "1"], "give either --c, or"),
+        (["--lambda-h", "1"], "--lambda-w must be given too: c is the product of both penalties"),
+        (["--lambda-w", "1"], "--lambda-h must be given too"),
     ],
 )
 def test_preprocess_wants_one_c(arguments, message):
@@ -211,7 +294,7 @@ def test_penalties():
     assert "λ_H = unknown: no penalty on the features was given\n" in result.output
     result = run("penalties", "--targets", 2, "--weight-decay", ".005", "--optimizer", "AdamW")
     assert result.exit_code == 1
-    assert "optimizer 'AdamW' decays weights apart from the gradient" in result.stderr
+    assert "adds its weight decay to the gradient; got 'AdamW'" in result.stderr
 
 
 def test_figures_is_no_command_any_more():

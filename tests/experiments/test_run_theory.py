@@ -76,7 +76,7 @@ def test_what_has_no_equivalent_is_refused(tmp_path):
     ):
         run_theory(plain)
     decoupled = run(tmp_path / "adamw", "linear", "training.optimizer=adamw", "training.lr=1e-3")
-    with pytest.raises(ArgumentError, match=r"decays weights apart from the gradient"):
+    with pytest.raises(ArgumentError, match=r"adds its weight decay to the gradient; got 'adamw'"):
         run_theory(decoupled)
 
 
@@ -88,7 +88,7 @@ def test_on_the_command_line(penalized):
         "fc3 at epoch 3 beside the unconstrained feature model, λ_H = 0.05, λ_W = 0.05, c = 0.0025"
     )
     assert shown.output.startswith(head)
-    assert "the layer has no bias: of the targets' second moment" in shown.output
+    assert "the layer has no bias: the targets' second moment replaces Σ_Y" in shown.output
     for name in ("feature slack", "head slack", "Gram error", "effective c", "error c"):
         assert f"\n{name} " in shown.output
     machine = CliRunner().invoke(app, ["theory", "run", str(folder), "--json"])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from deepnrc.errors import ArgumentError
-from deepnrc.theory.deep_optimize import SolverStatus, minimize_deep_ufm
-from deepnrc.theory.deep_ufm import deep_ufm_optimum
+from deepnrc.theory import SolverStatus, deep_ufm_optimum, minimize_deep_ufm
 from reference import deep_ufm
 from reference.generators import orthonormal
 
@@ -209,23 +208,13 @@ def test_statuses_of_a_saddle_and_of_too_few_steps(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"lambdas": []},
-            "lambdas must hold the penalty of every weight from W_1 to W_L, got none",
-        ),
-        (
-            {"lambdas": [0.0]},
-            "lambdas[0] must be positive, got 0: with a penalty of 0 factors grow",
-        ),
-        (
-            {"lambdas": [math.inf]},
-            "lambdas and lambda_h must be finite to minimise over, got lambdas (inf,) and "
-            "lambda_h 0.1",
-        ),
-        ({"width": 0}, "width must be at least 1, got 0"),
-        ({"starts_per_rank": -1}, "starts_per_rank must be at least 0, got -1"),
-        ({"sweeps": -1}, "sweeps must be at least 0, got -1"),
-        ({"max_iterations": -1}, "max_iterations must be at least 0, got -1"),
+        ({"lambdas": []}, "lambdas must hold the penalty of every weight from W_1 to W_L; got 0"),
+        ({"lambdas": [0.0]}, "lambdas[0] must be positive and finite; got 0: without a penalty"),
+        ({"lambdas": [math.inf]}, "lambdas[0] must be positive and finite; got inf"),
+        ({"width": 0}, "width must be at least 1; got 0"),
+        ({"starts_per_rank": -1}, "starts_per_rank must be at least 0; got -1"),
+        ({"sweeps": -1}, "sweeps must be at least 0; got -1"),
+        ({"max_iterations": -1}, "max_iterations must be at least 0; got -1"),
     ],
 )
 def test_arguments_that_are_refused(options, message):

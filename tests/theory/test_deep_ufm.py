@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnrc.errors import ArgumentError
-from deepnrc.theory.deep_ufm import deep_ufm_optimum
-from deepnrc.theory.ufm import ufm_optimum
+from deepnrc.theory import deep_ufm_optimum, ufm_optimum
 from reference import alignment, deep_ufm, features, spectrum, subspace
 from reference.generators import centered_orthonormal, orthonormal
 
@@ -28,7 +27,7 @@ def test_cka_of_three_weights_to_all_digits():
     deep = deep_ufm_optimum(np.diag([2, 0.6, 0.25]), lambdas=[0.05, 0.02, 0.04], lambda_h=0.03)
     assert [f"{value:.6f}" for value in deep.cka_by_depth.tolist()] == [
         "0.900411",
-        "0.968749",  # .9687494757; definitions.md prints .968750
+        "0.968749",
         "0.995690",
         "0.999706",
     ]
@@ -424,20 +423,20 @@ def test_any_kind_of_matrix(kind):
 
 
 ZERO = (
-    "must be positive, got 0: with a penalty of 0 factors grow without bound or are not "
-    "determined; for the limit of vanishing penalties pass a small one, such as 1e-12"
+    "must be positive; got 0: without a penalty a factor grows without bound or is not "
+    "determined; pass a small one, such as 1e-12, for the limit"
 )
 
 
 @pytest.mark.parametrize(
     ("lambdas", "lambda_h", "message"),
     [
-        ([], 0.1, "lambdas must hold the penalty of every weight from W_1 to W_L, got none"),
+        ([], 0.1, "lambdas must hold the penalty of every weight from W_1 to W_L; got 0"),
         ([0.1, 0.0], 0.1, "lambdas[1] " + ZERO),
         ([0.1, 0.2], 0.0, "lambda_h " + ZERO),
-        ([0.1, -0.2], 0.1, "lambdas[1] must be 0 or positive, got -0.2"),
-        ([0.1], -1.0, "lambda_h must be 0 or positive, got -1.0"),
-        ([math.nan], 1.0, "lambdas[0] must be 0 or positive, got nan"),
+        ([0.1, -0.2], 0.1, "lambdas[1] must be positive; got -0.2"),
+        ([0.1], -1.0, "lambda_h must be positive; got -1"),
+        ([math.nan], 1.0, "lambdas[0] must be positive; got nan"),
     ],
 )
 def test_penalties_that_are_refused(lambdas, lambda_h, message):
@@ -449,7 +448,7 @@ def test_penalties_that_are_refused(lambdas, lambda_h, message):
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        ([[1.0, 0.5], [0.4, 1.0]], "target_covariance must be symmetric, but entry (0, 1) is 0.5"),
+        ([[1.0, 0.5], [0.4, 1.0]], "target_covariance must be symmetric; got 0.5 at (0, 1) and"),
         ([[1.0, 2.0], [2.0, 1.0]], "target_covariance must be a covariance"),
         ([[0.0, 1.0], [1.0, 0.0]], "target_covariance must be a covariance"),
         ([[1.0, 2.0]], "target_covariance must be square"),
@@ -466,4 +465,4 @@ def test_covariances_that_are_refused(covariance, message):
 def test_signal_ranks_that_are_refused(k):
     with pytest.raises(ArgumentError) as caught:
         deep_ufm_optimum(CORRELATED, lambdas=[0.1], lambda_h=0.1, signal_rank=k)
-    assert str(caught.value) == f"signal_rank must be from 1 to the number of targets, 2, got {k}"
+    assert str(caught.value) == f"signal_rank must be from 1 to the number of targets, 2; got {k}"

@@ -77,7 +77,7 @@ def test_a_given_weight_is_kept_and_the_limit_of_small_penalties_is_one_of_the_f
 def test_what_cannot_fit(targets, generator):
     with pytest.raises(ArgumentError, match="width must be at least the number of targets, 3, for"):
         drawn(targets, generator, width=2)
-    with pytest.raises(ArgumentError, match=r"weight must be 3 × 8, got \(3, 4\)"):
+    with pytest.raises(ArgumentError, match=r"weight must have 8 columns; got shape \(3, 4\)"):
         drawn(targets, generator, weight=np.ones((3, 4)))
-    with pytest.raises(ArgumentError, match="weight must have rank 3, its rows are linearly dep"):
+    with pytest.raises(ArgumentError, match="weight must have rank 3; got linearly dependent rows"):
         drawn(targets, generator, weight=np.ones((3, 8)))

@@ -21,7 +21,7 @@ def random_covariance(rng, t):
 
 
 def test_the_check_values():
-    """definitions.md: c = .96 on Σ: single 1.92, whitened 2.88, standardised 2.303604."""
+    """c = .96: single 1.92, whitened 2.88, standardized 2.303604."""
     tasks = task_errors(SIGMA, c=0.96)
     assert tasks.multi == pytest.approx(1.678975032, abs=5e-10)
     assert tasks.single == pytest.approx(1.92, rel=1e-14)
@@ -58,11 +58,11 @@ def test_several_c_and_what_is_wrong_with_them():
     found = task_errors(SIGMA, c=0.1, single_c=[0.2, 5.0])
     assert found.single_by_target == (0.2, 1.0)
     assert task_errors(SIGMA, c=0.1, single_c=0.3).single_c == (0.3, 0.3)
-    with pytest.raises(ArgumentError, match="single_c must be one number or 2, got 3"):
+    with pytest.raises(ArgumentError, match="single_c must be one number or 2; got 3"):
         task_errors(SIGMA, c=0.1, single_c=[1.0, 2.0, 3.0])
-    with pytest.raises(ArgumentError, match=r"single_c\[1\] must be 0 or positive, got -2"):
+    with pytest.raises(ArgumentError, match=r"single_c\[1\] must be 0 or positive; got -2"):
         task_errors(SIGMA, c=0.1, single_c=[1.0, -2.0])
-    with pytest.raises(ArgumentError, match="c must be 0 or positive, got nan"):
+    with pytest.raises(ArgumentError, match="c must be 0 or positive; got nan"):
         task_errors(SIGMA, c=math.nan)
 
 
@@ -117,7 +117,7 @@ def test_for_small_c_the_mean_variance_decides(seed, log_scale):
 def test_a_singular_covariance_is_whitened_on_its_range():
     found = preprocessing_errors([[1.0, 1.0], [1.0, 1.0]], c=0.01)
     assert found["whitened"].mse == pytest.approx(0.02)
-    assert found["whitened"].note == "on the 1 directions with variance"
+    assert found["whitened"].note == "on the 1 direction with variance"
     assert found["standardized"].mse == pytest.approx(found["raw"].mse)
     assert found["standardized"].note == ""
 
@@ -126,7 +126,7 @@ def test_a_constant_target_is_left_as_it_is():
     found = preprocessing_errors(np.diag([4.0, 0.0]), c=0.01)
     assert found["standardized"].mse == pytest.approx(0.04)
     assert found["standardized"].mse_by_target == pytest.approx((0.04, 0.0))
-    assert found["standardized"].note == "1 constant target(s) left as they are"
+    assert found["standardized"].note == "1 constant target left unchanged"
 
 
 def test_all_constant():
@@ -135,7 +135,7 @@ def test_all_constant():
     assert math.isnan(found["raw"].r2)
     assert found.best == "raw"
     assert found.recommendation == (
-        "The targets are constant: nothing is to be learnt, whatever is done to them."
+        "The targets are constant: there is nothing to learn, whatever the scaling."
     )
 
 
@@ -147,8 +147,8 @@ def test_it_quotes_its_numbers():
     assert found.best == "raw"
     assert found.recommendation == (
         "At c = 0.96, of a total variance of 3, training leaves 1.679 raw, 2.304 standardized, "
-        "2.88 whitened. Keep the targets raw: the next best leaves 37% more. Directions learnt, of "
-        "2: 1 raw, 1 standardized, 2 whitened."
+        "2.88 whitened. Keep the targets raw: the next best leaves 37% more. Directions learned, "
+        "of 2: 1 raw, 1 standardized, 2 whitened."
     )
 
 
@@ -158,7 +158,7 @@ def test_small_targets_should_be_standardized_which_is_simpler_than_whitening():
     assert found.recommendation == (
         "At c = 0.001, of a total variance of 0.3, training leaves 0.002 raw, 0.0003 standardized, "
         "0.0003 whitened. Train on standardized targets: 85% less error than on raw ones. At a c "
-        "this small, standardizing and whitening help just when the mean variance is below 1; 0.15 "
+        "this small, standardizing and whitening help only when the mean variance is below 1; 0.15 "
         "is below 1."
     )
 
@@ -188,14 +188,17 @@ def test_infinite_c_learns_nothing_any_way():
 
 def test_what_cannot_be_mapped_back():
     with pytest.raises(
-        ArgumentError, match=r"transforms\['p'\] must be invertible, or predictions"
+        ArgumentError,
+        match=r"transforms\['p'\] must be invertible, as predictions .*; got a singular",
     ):
         preprocessing_errors(SIGMA, c=0.1, transforms={"p": np.ones((2, 2))})
-    with pytest.raises(ArgumentError, match=r"transforms\['p'\] must be 2 × 2, got \(3, 3\)"):
+    with pytest.raises(
+        ArgumentError, match=r"transforms\['p'\] must have 2 rows; got shape \(3, 3\)"
+    ):
         preprocessing_errors(SIGMA, c=0.1, transforms={"p": np.eye(3)})
     with pytest.raises(ArgumentError, match="transforms holds 'raw', a name that is taken"):
         preprocessing_errors(SIGMA, c=0.1, transforms={"raw": np.eye(2)})
-    with pytest.raises(ArgumentError, match="c must be 0 or positive, got -1"):
+    with pytest.raises(ArgumentError, match="c must be 0 or positive; got -1"):
         preprocessing_errors(SIGMA, c=-1.0)
     with pytest.raises(ArgumentError, match="target_covariance must be symmetric"):
         preprocessing_errors([[1.0, 0.0], [1.0, 1.0]], c=0.1)

@@ -1,4 +1,4 @@
-"""``deepnrc theory``: what the unconstrained feature model says, before anything is trained."""
+"""``deepnrc theory``: the optima of the unconstrained feature model, and checks of them."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,8 @@ from deepnrc.storage.records import plain
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Optima of the unconstrained feature model, in closed form.", no_args_is_help=True
+    help="The unconstrained feature model: optima in closed form, and solvers that check them.",
+    no_args_is_help=True,
 )
 
 Covariance = Annotated[
@@ -24,28 +25,28 @@ Covariance = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
+LambdaH = Annotated[float, typer.Option(help="λ_H of (λ_H/2N)‖H‖².")]
+Mean = Annotated[str | None, typer.Option(metavar="NUMBERS", help="Targets' mean, as '1,2'.")]
+Bias = Annotated[bool, typer.Option(help="Whether the last layer has a bias.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Optima of the unconstrained feature model, in closed form."""
+    """The unconstrained feature model: optima in closed form, and solvers that check them."""
 
 
 @app.command()
 @command
 def ufm(
     covariance: Covariance,
-    lambda_h: Annotated[float, typer.Option(help="λ_H of (λ_H/2N)‖H‖².")],
+    lambda_h: LambdaH,
     lambda_w: Annotated[float, typer.Option(help="λ_W of (λ_W/2)‖W‖²; `penalties` converts.")],
-    mean: Annotated[
-        str | None, typer.Option(metavar="NUMBERS", help="Mean of the targets, as '1,2'.")
-    ] = None,
-    bias: Annotated[bool, typer.Option(help="Whether the last layer has a bias.")] = True,
+    mean: Mean = None,
+    bias: Bias = True,
     as_json: Json = False,
 ) -> None:
     """The last layer at the end of training: W Wᵀ, rank, loss, error, angles."""
-    from deepnrc.report.theory_text import ufm_text  # noqa: PLC0415  - torch takes seconds
-    from deepnrc.theory import ufm_optimum  # noqa: PLC0415
+    from deepnrc.theory import ufm_optimum  # noqa: PLC0415  - torch takes seconds
 
     best = ufm_optimum(
         _matrix(covariance),
@@ -54,7 +55,7 @@ def ufm(
         target_mean=None if mean is None else _numbers(mean, "--mean"),
         bias=bias,
     )
-    print(_as_json(best) if as_json else ufm_text(best))
+    _show(best, as_json)
 
 
 @app.command()
@@ -62,17 +63,58 @@ def ufm(
 def deep(
     covariance: Covariance,
     lambdas: Annotated[str, typer.Option(metavar="NUMBERS", help="Of W_1 to W_L, as '.1,.1'.")],
-    lambda_h: Annotated[float, typer.Option(help="λ_H of (λ_H/2N)‖H‖².")],
+    lambda_h: LambdaH,
     as_json: Json = False,
 ) -> None:
     """All layers of a deep linear network: directions kept, features and CKA by depth."""
-    from deepnrc.report.theory_text import deep_ufm_text  # noqa: PLC0415
     from deepnrc.theory import deep_ufm_optimum  # noqa: PLC0415
 
-    found = deep_ufm_optimum(
-        _matrix(covariance), lambdas=_numbers(lambdas, "--lambdas"), lambda_h=lambda_h
-    )
-    print(_as_json(found) if as_json else deep_ufm_text(found))
+    values = _numbers(lambdas, "--lambdas")
+    _show(deep_ufm_optimum(_matrix(covariance), lambdas=values, lambda_h=lambda_h), as_json)
+
+
+@app.command()
+@command
+def check(
+    covariance: Covariance,
+    lambda_h: LambdaH,
+    lambda_w: Annotated[float | None, typer.Option(help="λ_W: checks `theory ufm`.")] = None,
+    lambdas: Annotated[
+        str | None, typer.Option(metavar="NUMBERS", help="λ_1 to λ_L: checks `theory deep`.")
+    ] = None,
+    mean: Mean = None,
+    bias: Bias = True,
+    seeds: Annotated[int, typer.Option(min=1, help="Random starts of the solver.")] = 5,
+    loss_rtol: Annotated[float, typer.Option(help="Largest difference, relative to L*.")] = 1e-9,
+    gram_rtol: Annotated[float, typer.Option(help="Of W Wᵀ, relative to L*/λ_W.")] = 1e-6,
+    as_json: Json = False,
+) -> None:
+    """Solve the problem numerically and compare with the closed form; exit code 1 if they differ.
+
+    The solver minimizes the objective itself and uses no closed form.
+    """
+    from deepnrc.theory.check import check_deep_ufm, check_ufm  # noqa: PLC0415
+
+    limits: dict[str, Any] = {"seeds": seeds, "loss_rtol": loss_rtol, "gram_rtol": gram_rtol}
+    if lambda_w is not None and lambdas is None:
+        found = check_ufm(
+            _matrix(covariance),
+            lambda_h=lambda_h,
+            lambda_w=lambda_w,
+            target_mean=None if mean is None else _numbers(mean, "--mean"),
+            bias=bias,
+            **limits,
+        )
+    elif lambdas is not None and lambda_w is None:
+        if mean is not None or not bias:
+            raise ArgumentError("--mean and --no-bias go with --lambda-w, not with --lambdas")
+        values = _numbers(lambdas, "--lambdas")
+        found = check_deep_ufm(_matrix(covariance), lambdas=values, lambda_h=lambda_h, **limits)
+    else:
+        raise ArgumentError("give either --lambda-w, as for `ufm`, or --lambdas, as for `deep`")
+    _show(found, as_json)
+    if not found.agrees:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -91,7 +133,6 @@ def preprocess(
 ) -> None:
     """Whether to standardize or whiten a set's targets, and what one network for all gains."""
     from deepnrc.data import load  # noqa: PLC0415
-    from deepnrc.report.theory_text import preprocessing_text  # noqa: PLC0415
     from deepnrc.theory import (  # noqa: PLC0415
         preprocessing_errors,
         target_moments,
@@ -105,11 +146,11 @@ def preprocess(
     found = preprocessing_errors(covariance, c=level)
     tasks = task_errors(covariance, c=level)
     if as_json:
-        both = {"preprocessing": plain(found), "tasks": plain(tasks)}
-        print(json.dumps({"targets": list(data.target_names), **both}, ensure_ascii=False))
+        names = list(data.target_names)
+        _show({"targets": names, "preprocessing": found, "tasks": tasks}, as_json)
         return
-    heading = f"{dataset}: {len(data.train.targets)} training rows, {data.provenance['made_from']}"
-    print(preprocessing_text(found, tasks, data.target_names, heading=heading))
+    print(f"{dataset}: {len(data.train.targets)} training rows, {data.provenance['made_from']}")
+    print(found.text(data.target_names, tasks))
 
 
 @app.command()
@@ -117,7 +158,7 @@ def preprocess(
 def penalties(
     targets: Annotated[int, typer.Option(min=1, help="Number of targets, t.")],
     weight_decay: Annotated[
-        float | None, typer.Option(help="The optimiser's, for the last weight.")
+        float | None, typer.Option(help="The optimizer's, for the last weight.")
     ] = None,
     weight_penalty: Annotated[float | None, typer.Option(help="λ of λ‖W‖² in the loss.")] = None,
     feature_penalty: Annotated[
@@ -129,54 +170,43 @@ def penalties(
     batch_size: Annotated[int | None, typer.Option(min=1, help="For reduction sum.")] = None,
 ) -> None:
     """From a training script's numbers to the theory's λ_H and λ_W."""
-    from deepnrc.report.theory_text import penalties_text  # noqa: PLC0415
     from deepnrc.theory import Convention  # noqa: PLC0415
 
-    convention = Convention(
-        target_dim=targets,
-        loss=loss,
-        reduction=reduction,
-        optimizer=optimizer,
-        batch_size=batch_size,
-    )
+    convention = Convention(targets, loss, reduction, optimizer, batch_size)
     found = convention.to_ufm(
         weight_decay=weight_decay, weight_penalty=weight_penalty, feature_penalty=feature_penalty
     )
-    print(penalties_text(convention, found))
+    print(f"{convention}\n{found}")
 
 
 @app.command()
 @command
 def run(
-    folder: Annotated[Path, typer.Argument(help="Of a run that `deepnrc train` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a run of `deepnrc train`.")],
     epoch: Annotated[int | None, typer.Option(help="One that was measured; the last.")] = None,
     as_json: Json = False,
 ) -> None:
     """A trained run's last layer beside the optimum for its targets and penalties."""
     from deepnrc.experiments.run_theory import run_theory  # noqa: PLC0415
-    from deepnrc.report.theory_text import run_theory_text  # noqa: PLC0415
     from deepnrc.training.runs.saved_run import open_run  # noqa: PLC0415
 
-    found = run_theory(open_run(folder, epoch))
-    print(_as_json(found) if as_json else run_theory_text(found))
+    _show(run_theory(open_run(folder, epoch)), as_json)
 
 
 def _level(c: float | None, lambda_h: float | None, lambda_w: float | None) -> float:
     if (c is None) == (lambda_h is None and lambda_w is None):
-        raise ArgumentError("give --c, or --lambda-h and --lambda-w, not both and not neither")
+        raise ArgumentError("give either --c, or --lambda-h and --lambda-w")
     if c is not None:
         return c
     if lambda_h is None or lambda_w is None:
         missing = "--lambda-h" if lambda_h is None else "--lambda-w"
-        raise ArgumentError(f"{missing} is missing: c is the product of both penalties")
+        raise ArgumentError(f"{missing} must be given too: c is the product of both penalties")
     return lambda_h * lambda_w
 
 
 def _numbers(text: str, name: str) -> list[float]:
-    try:
-        return [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise ArgumentError(f"{name} must be numbers as '1,2', got {text!r}") from None
+    (row,) = _rows([text], name)
+    return row
 
 
 def _matrix(text: str) -> Any:
@@ -184,8 +214,6 @@ def _matrix(text: str) -> Any:
     path = Path(text).expanduser()
     if path.suffix not in (".csv", ".txt", ".npy"):
         return _rows(text.split(";"), "--covariance")
-    if not path.is_file():
-        raise FileError(f"--covariance: there is no file '{path}'")
     try:
         if path.suffix == ".npy":
             import numpy as np  # noqa: PLC0415
@@ -198,14 +226,18 @@ def _matrix(text: str) -> Any:
 
 
 def _rows(lines: list[str], name: str) -> list[list[float]]:
-    rows = [_numbers(line, name) for line in lines]
-    if len({len(row) for row in rows}) > 1 or not rows or not rows[0]:
-        lengths = ", ".join(str(len(row)) for row in rows)
+    try:
+        rows = [[float(part) for part in line.replace(",", " ").split()] for line in lines]
+    except ValueError as error:
+        raise ArgumentError(f"{name} must be numbers, as '1,2'; {error}") from None
+    lengths = [len(row) for row in rows]
+    if len(set(lengths)) != 1 or not lengths[0]:
         raise ArgumentError(
-            f"{name} must have rows of one length, as '2,.6;.6,1', got rows of {lengths or 'none'}"
+            f"{name} must have numbers in rows of one length, as '2,.6;.6,1'; got rows of "
+            f"{', '.join(map(str, lengths)) or 'none'}"
         )
     return rows
 
 
-def _as_json(record: Any) -> str:
-    return json.dumps(plain(record), ensure_ascii=False)
+def _show(record: Any, as_json: bool) -> None:
+    print(json.dumps(plain(record), ensure_ascii=False) if as_json else record)

@@ -10,6 +10,7 @@ from deepnrc.metrics.view import Undefined
 from deepnrc.passes.collect import collect
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.theory import Convention, TheoryGap, theory_gap
+from deepnrc.theory.text import short
 from deepnrc.training.runs.saved_run import OpenedRun
 
 __all__ = ["RunTheory", "run_theory"]
@@ -37,6 +38,19 @@ class RunTheory:
     implied: str
     bias: bool
     gap: TheoryGap
+
+    def __str__(self) -> str:
+        """Which layer, with which penalties, and the gap."""
+        lines = [
+            f"{self.layer} at epoch {self.epoch} beside the unconstrained feature model, "
+            f"λ_H = {short(self.lambda_h)}, λ_W = {short(self.lambda_w)}, "
+            f"c = {short(self.gap.optimum.c)}: {self.gap.optimum.regime.value}"
+        ]
+        if self.implied:
+            lines.append(self.implied)
+        if not self.bias:
+            lines.append("the layer has no bias: the targets' second moment replaces Σ_Y")
+        return "\n".join([*lines, "", str(self.gap)])
 
 
 def run_theory(run: OpenedRun) -> RunTheory:

@@ -1,13 +1,18 @@
-"""From what a training script says to the penalties of the theory and back: the only place."""
+"""From the loss and penalties of a training script to those of the theory, and back.
+
+The only place that knows how they are related.
+"""
 
 import math
 from dataclasses import dataclass
 
 from deepnrc.errors import ArgumentError
+from deepnrc.theory.arguments import at_least, penalty
+from deepnrc.theory.text import long, short
 
-__all__ = ["Convention", "UFMPenalties"]
+__all__ = ["Convention", "UFMPenalties", "mse_loss_factor"]
 
-# Their weight_decay is added to the gradient, so that they stop where the penalised loss is
+# Their weight_decay is added to the gradient, so that they stop where the penalized loss is
 # stationary, whatever they do to the gradient afterwards.
 _COUPLED = ("sgd", "adam", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adamax", "asgd")
 _DECOUPLED = ("adamw", "sgdw", "lion", "lamb", "muon", "adafactor")
@@ -29,8 +34,20 @@ class UFMPenalties:
 
     @property
     def c(self) -> float:
-        """λ_H λ_W; against the eigenvalues of Σ_Y it decides everything. NaN without λ_H."""
+        """λ_H λ_W, which is compared with the eigenvalues of Σ_Y. NaN without λ_H."""
         return self.lambda_h * self.lambda_w
+
+    def __str__(self) -> str:
+        """λ_W, λ_H and c, one a line."""
+        lines = [f"λ_W = {long(self.lambda_w)}"]
+        if math.isnan(self.lambda_h):
+            return "\n".join([*lines, "λ_H = unknown: no penalty on the features was given"])
+        return "\n".join([*lines, f"λ_H = {long(self.lambda_h)}", f"c   = {long(self.c)}"])
+
+
+def mse_loss_factor(target_dim: int) -> float:
+    """t/2: PyTorch's ``MSELoss()``, a mean over N·t entries, times this is ‖·‖²/(2N)."""
+    return target_dim / 2
 
 
 @dataclass(frozen=True)
@@ -46,19 +63,19 @@ class Convention:
     "half_mse"   any of them                                            half of that
     ===========  =====================================================  ==================
 
-    B is the batch size. An optimiser with ``weight_decay=wd`` adds wd·W to the gradient, which is
+    B is the batch size. An optimizer with ``weight_decay=wd`` adds wd·W to the gradient, which is
     the penalty (wd/2)‖W‖².
 
     Attributes:
         target_dim: t.
         loss: "mse" or "half_mse".
         reduction: "mean", "sample_mean" or "sum".
-        optimizer: Name as in ``torch.optim``, in any case. Those with decoupled decay (AdamW)
-            are refused: they do not stop at a stationary point of any penalised loss.
+        optimizer: Name as in ``torch.optim``, upper or lower case. Those with decoupled decay
+            (AdamW) are refused: they do not stop at a stationary point of any penalized loss.
         batch_size: B; needed for "sum" only.
 
     Raises:
-        ArgumentError: A value is not one of these; the optimiser's decay has no equivalent.
+        ArgumentError: A value is not one of these, or the optimizer's decay has no equivalent.
 
     Example:
         >>> found = Convention(target_dim=2).to_ufm(weight_decay=5e-3)
@@ -76,29 +93,36 @@ class Convention:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.target_dim < 1:
-            raise ArgumentError(f"target_dim must be 1 or more, got {self.target_dim}")
+        at_least(1, target_dim=self.target_dim)
         _one_of(self.loss, _LOSSES, "loss", "the theory is of the squared error")
-        _one_of(self.reduction, _REDUCTIONS, "reduction", "the docstring says what each divides by")
+        _one_of(self.reduction, _REDUCTIONS, "reduction", "see the table of `Convention`")
         name = self.optimizer.lower()
         if name in _DECOUPLED:
             raise ArgumentError(
-                f"optimizer {self.optimizer!r} decays weights apart from the gradient, which "
-                "minimises no penalised loss: it has no equivalent λ. Train with SGD or Adam's "
-                "weight_decay instead"
+                "optimizer must be one that adds its weight decay to the gradient; got "
+                f"{self.optimizer!r}, whose decoupled decay minimizes no penalized loss and has no "
+                "equivalent λ: train with SGD or Adam"
             )
-        _one_of(name, _COUPLED, "optimizer", "of others it is not known what their decay does")
-        if self.reduction == "sum" and (self.batch_size is None or self.batch_size < 1):
-            raise ArgumentError(
-                "batch_size must be given (1 or more) with reduction='sum': the sum grows with "
-                f"it, and the decay does not; got {self.batch_size}"
-            )
+        _one_of(name, _COUPLED, "optimizer", "what others do with their decay is not known")
+        if self.reduction == "sum":  # the sum grows with the batch, and the decay does not
+            at_least(1, batch_size=self.batch_size)
 
     @property
     def factor(self) -> float:
-        """By how much the script's objective is multiplied to become the theory's."""
-        entries = {"mean": self.target_dim, "sample_mean": 1, "sum": 1 / (self.batch_size or 1)}
-        return entries[self.reduction] / (2 if self.loss == "mse" else 1)
+        """The theory's objective divided by the script's."""
+        factors = {
+            "mean": mse_loss_factor(self.target_dim),
+            "sample_mean": 0.5,
+            "sum": 0.5 / (self.batch_size or 1),
+        }
+        return factors[self.reduction] * (1 if self.loss == "mse" else 2)
+
+    def __str__(self) -> str:
+        """The convention and its factor in a line."""
+        return (
+            f"{self.loss} loss, reduction {self.reduction}, {self.optimizer}, "
+            f"t = {self.target_dim}: objective × {short(self.factor)} is the theory's"
+        )
 
     def to_ufm(
         self,
@@ -112,19 +136,19 @@ class Convention:
         """The theory's penalties.
 
         Args:
-            weight_decay: The optimiser's number for W, or …
-            weight_penalty: … λ of a term λ‖W‖² in the script's loss.
-            feature_penalty: λ of a term λ·(mean of ‖h‖² over the batch) in the script's loss; or …
-            feature_decay: … the optimiser's number where H itself is a parameter, N × d.
+            weight_decay: The optimizer's number for W.
+            weight_penalty: In its place, λ of a term λ‖W‖² in the script's loss.
+            feature_penalty: λ of a term λ·(mean of ‖h‖² over the batch) in the script's loss.
+            feature_decay: In its place, the optimizer's number for H as N × d parameters.
             samples: N; needed for ``feature_decay``, which acts on the sum over all samples.
 
         Raises:
-            ArgumentError: A number is negative, both or neither of the first two are given, or
-                both of the next two; N is missing.
+            ArgumentError: A number is negative; both or neither of the first two are given, or both
+                of the next two; or N is missing.
         """
         if (weight_decay is None) == (weight_penalty is None):
             raise ArgumentError(
-                "give weight_decay (the optimiser's) or weight_penalty (a term in the loss), one "
+                "give weight_decay (the optimizer's) or weight_penalty (a term in the loss), one "
                 f"of the two; got {weight_decay} and {weight_penalty}"
             )
         if feature_penalty is not None and feature_decay is not None:
@@ -134,45 +158,34 @@ class Convention:
             )
         lambda_h = math.nan
         if feature_penalty is not None:
-            lambda_h = 2 * self.factor * _amount(feature_penalty, "feature_penalty")
+            lambda_h = 2 * self.factor * penalty(feature_penalty, "feature_penalty")
         elif feature_decay is not None:
-            lambda_h = self.factor * _amount(feature_decay, "feature_decay") * _samples(samples)
+            at_least(1, samples=samples)
+            lambda_h = self.factor * penalty(feature_decay, "feature_decay") * (samples or 0)
         if weight_decay is not None:
-            return UFMPenalties(lambda_h, self.factor * _amount(weight_decay, "weight_decay"))
-        assert weight_penalty is not None
-        return UFMPenalties(lambda_h, 2 * self.factor * _amount(weight_penalty, "weight_penalty"))
+            lambda_w = self.factor * penalty(weight_decay, "weight_decay")
+        else:
+            lambda_w = 2 * self.factor * penalty(weight_penalty or 0.0, "weight_penalty")
+        return UFMPenalties(lambda_h, lambda_w)
 
     def weight_decay(self, penalties: UFMPenalties) -> float:
-        """The optimiser's weight decay that gives λ_W."""
-        return _amount(penalties.lambda_w, "lambda_w") / self.factor
+        """The optimizer's weight decay that gives λ_W."""
+        return penalty(penalties.lambda_w, "lambda_w") / self.factor
 
     def weight_penalty(self, penalties: UFMPenalties) -> float:
         """The λ of a term λ‖W‖² in the script's loss that gives λ_W."""
-        return _amount(penalties.lambda_w, "lambda_w") / (2 * self.factor)
+        return penalty(penalties.lambda_w, "lambda_w") / (2 * self.factor)
 
     def feature_penalty(self, penalties: UFMPenalties) -> float:
         """The λ of a term λ·(mean of ‖h‖² over the batch) in the script's loss that gives λ_H."""
-        return _amount(penalties.lambda_h, "lambda_h") / (2 * self.factor)
+        return penalty(penalties.lambda_h, "lambda_h") / (2 * self.factor)
 
     def feature_decay(self, penalties: UFMPenalties, *, samples: int) -> float:
-        """The optimiser's weight decay on H, N × d parameters, that gives λ_H."""
-        return _amount(penalties.lambda_h, "lambda_h") / (self.factor * _samples(samples))
-
-
-def _amount(value: float, name: str) -> float:
-    if not value >= 0:
-        raise ArgumentError(f"{name} must be 0 or positive, got {value}")
-    return float(value)
-
-
-def _samples(samples: int | None) -> int:
-    if samples is None or samples < 1:
-        raise ArgumentError(
-            f"samples must be the number of rows of H (1 or more) with feature_decay, got {samples}"
-        )
-    return samples
+        """The optimizer's weight decay on H, N × d parameters, that gives λ_H."""
+        at_least(1, samples=samples)
+        return penalty(penalties.lambda_h, "lambda_h") / (self.factor * samples)
 
 
 def _one_of(value: str, known: tuple[str, ...], name: str, why: str) -> None:
     if value not in known:
-        raise ArgumentError(f"{name} must be one of {', '.join(known)}; got {value!r} ({why})")
+        raise ArgumentError(f"{name} must be one of {', '.join(known)}; got {value!r}: {why}")

@@ -1,28 +1,23 @@
-"""The target covariance that every formula of the theory starts from, checked."""
+"""The target covariance that every formula of the theory starts from."""
 
-from collections.abc import Sequence
-from typing import Any
+import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
 from deepnrc.linalg.spectra import Spectrum, symmetric_spectrum
+from deepnrc.theory.arguments import MatrixLike, matrix
 
 __all__ = [
-    "MatrixLike",
     "covariance_spectrum",
-    "covariance_tolerance",
-    "matrix",
-    "penalty",
-    "square_matrix",
+    "rounding",
     "target_moments",
+    "targets_with_covariance",
+    "unfitted",
 ]
 
-MatrixLike = Tensor | np.ndarray | Sequence[Any]
-
-# Beyond this, relative to the largest entry, a matrix is not a covariance that rounding touched.
+# Beyond this, relative to the largest entry, a matrix is not a covariance up to rounding.
 _RTOL = 1e-8
 
 
@@ -36,7 +31,7 @@ def target_moments(targets: MatrixLike) -> tuple[Tensor, Tensor]:
         The mean (t) and Σ_Y (t × t), float64.
 
     Raises:
-        ArgumentError: Not a matrix with a row, or NaN or infinity in it.
+        ArgumentError: The targets are no matrix with a row, or hold NaN or infinity.
     """
     rows = matrix(targets, "targets")
     mean = rows.mean(dim=0)
@@ -44,74 +39,63 @@ def target_moments(targets: MatrixLike) -> tuple[Tensor, Tensor]:
     return mean, centred.T @ centred / len(rows)
 
 
-def matrix(values: MatrixLike, name: str) -> Tensor:
-    """A finite float64 matrix on the CPU with at least one entry; a vector becomes a column."""
-    try:
-        # The type is given here: a list of Python floats would pass through float32.
-        result = torch.as_tensor(values, dtype=torch.float64, device="cpu").detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentError(f"{name} must be a matrix of numbers; {error}") from None
-    if result.ndim == 1:
-        result = result.unsqueeze(1)
-    if result.ndim != 2 or result.numel() == 0:
-        raise ArgumentError(
-            f"{name} must be a matrix with at least one row and column, got shape "
-            f"{tuple(result.shape)}"
-        )
-    if not bool(torch.isfinite(result).all()):
-        raise ArgumentError(f"{name} must be finite; NaN or infinity stands in it")
-    return result
+def targets_with_covariance(
+    target_covariance: MatrixLike, *, target_mean: MatrixLike | None = None
+) -> Tensor:
+    """2t rows of targets, symmetric about their mean, with exactly this covariance.
 
+    Args:
+        target_covariance: Σ_Y, t × t.
+        target_mean: Length t; default 0.
 
-def square_matrix(values: MatrixLike, name: str) -> Tensor:
-    """A finite symmetric matrix, made exactly symmetric.
+    Returns:
+        Y, 2t × t: mean ± √t times each column of Σ_Y^{1/2}.
 
     Raises:
-        ArgumentError: Not square, not symmetric (beyond rounding), or not finite.
+        ArgumentError: The matrix is not a covariance.
     """
-    result = matrix(values, name)
-    rows, columns = result.shape
+    covariance, spectrum = covariance_spectrum(target_covariance)
+    root = math.sqrt(len(covariance)) * (spectrum.vectors * spectrum.values.sqrt()).T
+    rows = torch.cat([root, -root])
+    return rows if target_mean is None else rows + matrix(target_mean, "target_mean").flatten()
+
+
+def covariance_spectrum(
+    values: MatrixLike, name: str = "target_covariance"
+) -> tuple[Tensor, Spectrum]:
+    """A covariance made exactly symmetric, and its eigenvalues s_1 ≥ … ≥ s_t ≥ 0 and eigenvectors.
+
+    Raises:
+        ArgumentError: The matrix is not square or not finite, or, beyond rounding, not symmetric or
+            not positive semi-definite.
+    """
+    given = matrix(values, name)
+    rows, columns = given.shape
     if rows != columns:
-        raise ArgumentError(f"{name} must be square (t × t), got {rows} × {columns}")
-    gap = float((result - result.T).abs().max())
-    if gap > _RTOL * float(result.abs().max()):
-        i, j = divmod(int((result - result.T).abs().argmax()), columns)
+        raise ArgumentError(f"{name} must be square (t × t); got {rows} × {columns}")
+    gap = (given - given.T).abs()
+    if float(gap.max()) > _RTOL * float(given.abs().max()):
+        i, j = divmod(int(gap.argmax()), columns)
         raise ArgumentError(
-            f"{name} must be symmetric, but entry ({i}, {j}) is {float(result[i, j]):.6g} and "
-            f"({j}, {i}) is {float(result[j, i]):.6g}; if only rounding separates them, pass "
+            f"{name} must be symmetric; got {float(given[i, j]):.6g} at ({i}, {j}) and "
+            f"{float(given[j, i]):.6g} at ({j}, {i}): if only rounding separates them, pass "
             "(S + S.T)/2"
         )
-    return (result + result.T) / 2
-
-
-def covariance_spectrum(covariance: Tensor, name: str) -> Spectrum:
-    """Eigenvalues s_1 ≥ … ≥ s_t ≥ 0 and eigenvectors of a symmetric matrix from `square_matrix`.
-
-    Raises:
-        ArgumentError: An eigenvalue is negative beyond rounding.
-    """
+    covariance = (given + given.T) / 2
     smallest = float(torch.linalg.eigvalsh(covariance)[0])
     if smallest < -_RTOL * float(covariance.abs().max()):
         raise ArgumentError(
-            f"{name} must be a covariance (positive semi-definite), but its smallest eigenvalue is "
-            f"{smallest:.6g}"
+            f"{name} must be a covariance (positive semi-definite); got a matrix with the "
+            f"eigenvalue {smallest:.6g}"
         )
-    return symmetric_spectrum(covariance)
+    return covariance, symmetric_spectrum(covariance)
 
 
-def covariance_tolerance(eigenvalues: Tensor) -> float:
-    """How far rounding moves an eigenvalue: differences below it are none."""
+def rounding(eigenvalues: Tensor) -> float:
+    """How far rounding moves an eigenvalue: smaller differences mean nothing."""
     return eigenvalues.numel() * torch.finfo(torch.float64).eps * float(eigenvalues.max())
 
 
-def penalty(value: float, name: str) -> float:
-    """A penalty or c: a number from 0 to infinity.
-
-    Raises:
-        ArgumentError: Negative or NaN.
-    """
-    if not value >= 0:
-        raise ArgumentError(
-            f"{name} must be 0 or positive, got {value}; the objective has no minimum otherwise"
-        )
-    return float(value)
+def unfitted(spectrum: Spectrum, c: float) -> Tensor:
+    """U diag(min(c, s)) Uᵀ, the covariance of what the optimum leaves of Σ_Y."""
+    return (spectrum.vectors * spectrum.values.clamp(max=c)) @ spectrum.vectors.T

@@ -1,10 +1,10 @@
-"""The deep linear unconstrained feature model minimised numerically, knowing no closed form.
+"""The deep linear unconstrained feature model minimized numerically, without the closed form.
 
-Nothing here knows eigenvectors of Σ_Y, thresholds or balance; the objective is the only thing
-shared with `deep_ufm`, so that their agreement is evidence for both.
+Nothing here uses eigenvectors of Σ_Y, thresholds or balance: agreement with
+`deepnrc.theory.deep_ufm` is evidence for both.
 
 The zero solution is a local minimum for L ≥ 2, and so is every choice of directions kept at the
-larger root. That is what the many starts are for: some for every rank a product can have.
+larger root. Hence the many starts, some for every rank that a product can have.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepnrc.errors import ArgumentError
-from deepnrc.theory.covariance import MatrixLike, matrix
-from deepnrc.theory.deep_descent import Array, SolverStatus, alternate, newton
-from deepnrc.theory.deep_ufm import deep_ufm_penalties
+from deepnrc.theory.arguments import MatrixLike, at_least, layer_penalties, matrix
+from deepnrc.theory.chain import (
+    Array,
+    ChainMinimum,
+    SolverStatus,
+    alternate,
+    newton,
+    without_samples,
+)
 
-__all__ = ["DeepUFMSolution", "SolverStatus", "minimize_deep_ufm"]
+__all__ = ["DeepUFMSolution", "minimize_deep_ufm"]
 
 # Shares of the penalties that the continuation goes through; the last stretch is the starts' own.
 _CONTINUATION = (1e-4, 1e-2, 0.1, 0.3, 0.6)
@@ -25,7 +30,7 @@ _CONTINUATION = (1e-4, 1e-2, 0.1, 0.3, 0.6)
 
 @dataclass(frozen=True)
 class DeepUFMSolution:
-    """The lowest point that the starts reached.
+    """The lowest point that any start reached.
 
     Attributes:
         status: How the run that found it ended.
@@ -34,10 +39,10 @@ class DeepUFMSolution:
         features: H, N × d, samples in rows.
         gradient: Largest gradient over the factors, relative to ‖Y‖/√N and √λ of the factor.
         curvature: Least eigenvalue of the Hessian, in units where a penalty alone gives 1; −1e-7
-            and above is none.
-        iterations: Newton's steps of that run.
-        start_losses: What every start reached, so that one sees how often the lowest was found.
-        start_statuses: And how it ended.
+            and above counts as 0.
+        iterations: Steps of Newton's method in that run.
+        start_losses: What every start reached: how often was the lowest found?
+        start_statuses: How every start's run ended.
     """
 
     status: SolverStatus
@@ -63,11 +68,11 @@ def minimize_deep_ufm(
     max_iterations: int = 200,
     seed: int = 0,
 ) -> DeepUFMSolution:
-    """Minimises the deep linear unconstrained feature model over features and weights.
+    """Minimize the deep linear unconstrained feature model numerically.
 
     (1/2N)‖H W_1ᵀ ⋯ W_Lᵀ − Y‖² + Σ_l (λ_l/2)‖W_l‖² + (λ_H/2N)‖H‖², in float64. A step costs the
-    cube of the number of unknowns, N·d + (L − 1)·d² + t·d: meant for checks on small problems, up
-    to a few hundred.
+    cube of the number of unknowns, min(N, t)·d + (L − 1)·d² + t·d: meant for checks on small
+    problems, up to a few hundred.
 
     Args:
         targets: Y, N × t. Centre them for a model with bias.
@@ -78,56 +83,47 @@ def minimize_deep_ufm(
         continuation: Start also from the minimum of small penalties, followed while they grow to
             their values, so that weak directions next to strong ones are not lost on the way; and
             from it with the weakest directions cut off, one after the other.
-        sweeps: Exact minimisations over every factor before Newton's method.
-        max_iterations: Newton's steps allowed.
-        seed: Of the random rotations the starts are made with.
+        sweeps: Exact minimizations over every factor before Newton's method.
+        max_iterations: Steps of Newton's method, at most.
+        seed: Of the random rotations that the starts are made with.
 
     Returns:
-        The lowest point found. Its status speaks of that point as a local minimum: that no start
-        missed the global one cannot be known from within.
+        The lowest point found. Its status says whether it is a local minimum; whether it is the
+        global one, the solver cannot know.
 
     Raises:
-        ArgumentError: A penalty is not positive and finite, or a shape or count is out of range.
+        ArgumentError: A penalty is not positive and finite, or a count is out of range.
     """
-    penalties, penalty_h = deep_ufm_penalties(lambdas, lambda_h)
+    penalties, penalty_h = layer_penalties(lambdas, lambda_h, finite=True)
     lam = np.array([penalty_h, *penalties])
-    if not np.isfinite(lam).all():
-        raise ArgumentError(
-            f"lambdas and lambda_h must be finite to minimise over, got lambdas {penalties} and "
-            f"lambda_h {penalty_h}"
-        )
-    Y = matrix(targets, "targets").numpy()
-    rows, t = Y.shape
-    width = t if width is None else width
-    for name, value, least in (
-        ("width", width, 1),
-        ("starts_per_rank", starts_per_rank, 0),
-        ("sweeps", sweeps, 0),
-        ("max_iterations", max_iterations, 0),
-    ):
-        if value < least:
-            raise ArgumentError(f"{name} must be at least {least}, got {value}")
-
-    T = Y.T / np.sqrt(rows)  # with H/√N as the first factor, all factors are alike
-    shapes = [(width, rows), *[(width, width)] * (len(penalties) - 1), (t, width)]
+    T, basis = without_samples(matrix(targets, "targets").numpy())
+    t, rows = T.shape
+    d = t if width is None else width
+    at_least(1, width=d)
+    at_least(0, starts_per_rank=starts_per_rank, sweeps=sweeps, max_iterations=max_iterations)
+    shapes = [(d, rows), *[(d, d)] * (len(penalties) - 1), (t, d)]
+    largest = min(t, d, rows)
     rng = np.random.default_rng(seed)
+
+    def run(start: list[Array], lam: Array) -> ChainMinimum:
+        return newton(alternate(start, T, lam, sweeps), T, lam, max_iterations)
+
     starts = [[np.zeros(shape) for shape in shapes]]
-    for rank in range(min(t, width, rows), 0, -1):
+    for rank in range(largest, 0, -1):
         starts += [_random_start(T, shapes, lam, rank, rng) for _ in range(starts_per_rank)]
     if continuation:
-        start = _random_start(T, shapes, lam, min(t, width, rows), rng)
+        start = _random_start(T, shapes, lam, largest, rng)
         for share in _CONTINUATION:
-            part = share * lam
-            start = newton(alternate(start, T, part, sweeps), T, part, max_iterations).factors
-        starts += _truncations(start)
-    runs = [newton(alternate(start, T, lam, sweeps), T, lam, max_iterations) for start in starts]
-    # One that converged before a lower one that did not: the lower may be on its way elsewhere.
+            start = run(start, share * lam).factors
+        starts += [[*start[:-1], _truncated(start[-1], r)] for r in range(min(t, d), 0, -1)]
+    runs = [run(start, lam) for start in starts]
+    # A run that converged is preferred to a lower one that did not, which may lead elsewhere.
     best = min(runs, key=lambda run: (run.status != SolverStatus.CONVERGED, run.loss))
     return DeepUFMSolution(
         status=best.status,
         loss=best.loss,
         weights=tuple(best.factors[1:]),
-        features=best.factors[0].T * np.sqrt(rows),
+        features=np.sqrt(len(basis)) * basis @ best.factors[0].T,
         gradient=best.gradient,
         curvature=best.curvature,
         iterations=best.iterations,
@@ -148,12 +144,6 @@ def _random_start(
         factors.append(np.sqrt(cost / value) * left @ right)
     factors[-1] = _truncated(factors[-1], rank)
     return factors
-
-
-def _truncations(factors: list[Array]) -> list[list[Array]]:
-    """The same factors, the last one cut to its leading r directions, for every r down to 1."""
-    last = factors[-1]
-    return [[*factors[:-1], _truncated(last, rank)] for rank in range(min(last.shape), 0, -1)]
 
 
 def _truncated(factor: Array, rank: int) -> Array:

@@ -1,97 +1,28 @@
-"""The deep linear unconstrained feature model: its optimum in closed form.
+"""Closed form of the deep linear unconstrained feature model: its global minimum.
 
-Features H (d × M, samples in columns) and weights W_1 … W_L are all free and all decayed; with
-K = L + 1 factors, the model minimises
+Features H (d × M, samples in columns) and weights W_1 … W_L are all free and all penalized; with
+K = L + 1 factors, the model minimizes
 
     (1/2M)‖W_L ⋯ W_1 H − Y‖² + Σ_l (λ_l/2)‖W_l‖² + (λ_H/2M)‖H‖².
 
 The eigenvectors of Σ_Y separate it: along each, with x the singular value kept of √s, remains
 ½(x − √s)² + (K/2) C^{1/K} x^{2/K}, where C = λ_H ∏ λ_l. For K > 2 that has two minima, 0 and one
-near √s, and the lower one jumps from the first to the second where √s passes a threshold.
+near √s; the lower one is 0 until √s passes a threshold, and then the other.
 """
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.theory.covariance import (
-    MatrixLike,
-    covariance_spectrum,
-    covariance_tolerance,
-    penalty,
-    square_matrix,
-)
+from deepnrc.theory.arguments import MatrixLike, layer_penalties
+from deepnrc.theory.covariance import covariance_spectrum, rounding
+from deepnrc.theory.deep_optimum import DeepUFMOptimum
 
-__all__ = ["DeepUFMOptimum", "deep_ufm_optimum", "deep_ufm_penalties"]
-
-
-@dataclass(frozen=True)
-class DeepUFMOptimum:
-    """The global minimum of the deep linear model, whose layers are at least rank Σ_Y wide.
-
-    Directions are eigenvectors of Σ_Y, by descending eigenvalue. Depth l counts the weights passed:
-    depth 0 is H, which enters W_1, and depth L the predictions. Metrics are by weight layer and
-    are those of its input, as everywhere in Deep NRC. A value that is not defined is NaN, and
-    `undefined` says why.
-
-    Attributes:
-        lambdas: Penalties of W_1 to W_L.
-        lambda_h: Penalty of the features.
-        target_eigenvalues: s, eigenvalues of Σ_Y, t.
-        target_directions: U, eigenvectors of Σ_Y in columns, t × t.
-        threshold: s*: a direction is kept where √s_i > s*. √C for L = 1.
-        kept: Which directions the optimum keeps, t.
-        tied: Which stand at the threshold, to rounding, t. For L ≥ 2 dropping and keeping them
-            cost the same, so that the minimum is not unique; the one described drops them.
-        rank: Directions kept: the rank of every factor.
-        singular_values: x, singular values of W_L ⋯ W_1 H/√M, t; 0 where dropped.
-        loss: The objective at the minimum.
-        mse: Training error, summed over targets and averaged over samples (t times PyTorch's).
-        r2: 1 − mse/Tr Σ_Y, in [0, 1]; undefined for constant targets.
-        residual_covariance: Covariance of Y − W_L ⋯ W_1 H, t × t.
-        grams: L × t × t. The last is W_L W_Lᵀ. In a hidden layer only the eigenvalues and what
-            they belong to is fixed: W_l W_lᵀ = Q_l grams[l − 1] Q_lᵀ, where the columns of Q_l are
-            orthonormal and W_L ⋯ W_{l+1} takes them to directions of the targets.
-        weight_spectra: Eigenvalues of the Grams: squared singular values of W_l, L × t.
-        feature_spectra: Covariance eigenvalues of the features at depth 0 to L, (L + 1) × t; the
-            widths' further eigenvalues are 0.
-        cka_by_depth: Linear CKA of the features at depth 0 to L with Y, L + 1, in [0, 1].
-            Undefined when nothing is kept. Rises with depth where penalties are weak; strong ones
-            shrink weak directions so far that the last layers overshoot the targets' spectrum.
-        signal_rank: k of the metrics that follow.
-        noise_component: NRC1 of the features that enter W_1 to W_L, L, in [0, 1].
-        signal_target_cka: NRC2, L, in [0, 1]: CKA of their top-k part with Y.
-        feature_weight_alignment: NRC3, L: 1, or undefined where the k-th and (k + 1)-th eigenvalue
-            are equal, so that the top-k subspace is anybody's choice.
-        undefined: Why values are NaN, empty where none is.
-    """
-
-    lambdas: tuple[float, ...]
-    lambda_h: float
-    target_eigenvalues: Float64[Tensor, " t"]
-    target_directions: Float64[Tensor, "t t"]
-    threshold: float
-    kept: Bool[Tensor, " t"]
-    tied: Bool[Tensor, " t"]
-    rank: int
-    singular_values: Float64[Tensor, " t"]
-    loss: float
-    mse: float
-    r2: float
-    residual_covariance: Float64[Tensor, "t t"]
-    grams: Float64[Tensor, "L t t"]
-    weight_spectra: Float64[Tensor, "L t"]
-    feature_spectra: Float64[Tensor, "K t"]
-    cka_by_depth: Float64[Tensor, " K"]
-    signal_rank: int
-    noise_component: Float64[Tensor, " L"]
-    signal_target_cka: Float64[Tensor, " L"]
-    feature_weight_alignment: Float64[Tensor, " L"]
-    undefined: str
+__all__ = ["deep_ufm_optimum"]
 
 
 def deep_ufm_optimum(
@@ -103,7 +34,7 @@ def deep_ufm_optimum(
 ) -> DeepUFMOptimum:
     """The global minimum of the deep linear unconstrained feature model, in closed form.
 
-    The penalised product has a Schatten-2/K quasi-norm as its price (by the inequality of means,
+    The least penalty of a product is its Schatten-2/K quasi-norm (by the inequality of means,
     attained when all factors share it: λ_l‖W_l‖² = λ_H‖H‖²/M), so each direction is solved alone:
     √s − x = C^{1/K} x^{2/K−1}, the larger root.
 
@@ -131,38 +62,23 @@ def deep_ufm_optimum(
     References:
         [A24] for L = 1; deeper models separate into directions in the same way.
     """
-    penalties, penalty_h = deep_ufm_penalties(lambdas, lambda_h)
-    covariance = square_matrix(target_covariance, "target_covariance")
-    t = len(covariance)
-    k = t if signal_rank is None else signal_rank
-    if not 1 <= k <= t:
-        raise ArgumentError(
-            f"signal_rank must be from 1 to the number of targets, {t}, got {signal_rank}"
-        )
-    spectrum = covariance_spectrum(covariance, "target_covariance")
+    penalties, penalty_h = layer_penalties(lambdas, lambda_h)
+    _, spectrum = covariance_spectrum(target_covariance)
     s, directions = spectrum.values, spectrum.vectors
-    # A few times what rounding does to an eigenvalue, as the threshold carries some of its own.
-    tolerance = 8 * covariance_tolerance(s)
-
+    k = _signal_rank(signal_rank, len(s))
+    # A few times what rounding does to an eigenvalue, as the threshold has some of its own.
+    tolerance = 8 * rounding(s)
     factors = len(penalties) + 1
-    mean_penalty = penalty_h ** (1 / factors)  # C^{1/K}; the product itself could underflow
-    for value in penalties:
-        mean_penalty *= value ** (1 / factors)
+    # C^{1/K}; the product C itself could underflow.
+    mean_penalty = math.prod(value ** (1 / factors) for value in (penalty_h, *penalties))
     threshold = _threshold(mean_penalty, factors)
     squared = threshold * threshold  # ** 2 would raise on overflow
     kept = s > squared + tolerance
-    tied = (s - squared).abs() <= tolerance
-
-    x, price, squared_residual = torch.zeros_like(s), torch.zeros_like(s), s.clone()
-    x[kept] = _larger_root(s[kept].sqrt(), mean_penalty, factors)
-    price[kept] = mean_penalty * x[kept] ** (2 / factors)  # λ_l‖W_l‖² along the direction, any l
-    squared_residual[kept] = (price[kept] / x[kept]) ** 2  # √s − x would cancel
-
+    x, price, left = _kept_values(s, kept, mean_penalty, factors)
     shares = torch.stack([price / value for value in (penalty_h, *penalties)])
     feature_spectra = shares.cumprod(dim=0)
-    mse = float(squared_residual.sum())
     noise, signal_cka, alignment, whole_cka, undefined = _metrics(feature_spectra, s, k, tolerance)
-    total = float(s.sum())
+    mse, total = float(left.sum()), float(s.sum())
     if total == 0:
         undefined = "the targets are constant: they have no directions and no variance to explain"
     return DeepUFMOptimum(
@@ -172,13 +88,13 @@ def deep_ufm_optimum(
         target_directions=directions,
         threshold=threshold,
         kept=kept,
-        tied=tied,
+        tied=(s - squared).abs() <= tolerance,
         rank=int(kept.sum()),
         singular_values=x,
         loss=0.5 * mse + 0.5 * factors * float(price.sum()),
         mse=mse,
-        r2=1 - mse / total if total > 0 else float("nan"),
-        residual_covariance=(directions * squared_residual) @ directions.T,
+        r2=1 - mse / total if total > 0 else math.nan,
+        residual_covariance=(directions * left) @ directions.T,
         grams=(directions * shares[1:, None, :]) @ directions.T,
         weight_spectra=shares[1:],
         feature_spectra=feature_spectra,
@@ -191,28 +107,23 @@ def deep_ufm_optimum(
     )
 
 
-def deep_ufm_penalties(
-    lambdas: Iterable[float], lambda_h: float
-) -> tuple[tuple[float, ...], float]:
-    """The penalties of W_1 to W_L and of H, checked: at least one weight, all positive.
+def _signal_rank(k: int | None, t: int) -> int:
+    if k is None:
+        return t
+    if not 1 <= k <= t:
+        raise ArgumentError(f"signal_rank must be from 1 to the number of targets, {t}; got {k}")
+    return k
 
-    Raises:
-        ArgumentError: There is no weight, or a penalty is not a positive number.
-    """
-    penalties = tuple(penalty(value, f"lambdas[{i}]") for i, value in enumerate(lambdas))
-    if not penalties:
-        raise ArgumentError(
-            "lambdas must hold the penalty of every weight from W_1 to W_L, got none"
-        )
-    named = {f"lambdas[{i}]": value for i, value in enumerate(penalties)}
-    for name, value in (named | {"lambda_h": penalty(lambda_h, "lambda_h")}).items():
-        if value == 0:
-            raise ArgumentError(
-                f"{name} must be positive, got 0: with a penalty of 0 factors grow without bound "
-                "or are not determined; for the limit of vanishing penalties pass a small one, "
-                "such as 1e-12"
-            )
-    return penalties, float(lambda_h)
+
+def _kept_values(
+    s: Tensor, kept: Tensor, mean_penalty: float, factors: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """By direction: x, the penalty λ_l‖W_l‖² of any one factor, and the squared residual."""
+    x, price, left = torch.zeros_like(s), torch.zeros_like(s), s.clone()
+    x[kept] = _larger_root(s[kept].sqrt(), mean_penalty, factors)
+    price[kept] = mean_penalty * x[kept] ** (2 / factors)
+    left[kept] = (price[kept] / x[kept]) ** 2  # √s − x would cancel
+    return x, price, left
 
 
 def _threshold(mean_penalty: float, factors: int) -> float:
@@ -248,7 +159,7 @@ def _metrics(
     spectra: Float64[Tensor, "K t"], s: Float64[Tensor, " t"], k: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
     """NRC1, NRC2 and NRC3 by weight layer, CKA by depth, and why any of them is undefined."""
-    nan = torch.full((len(spectra),), float("nan"), dtype=torch.float64)
+    nan = torch.full((len(spectra),), math.nan, dtype=torch.float64)
     if not bool(spectra[0, 0] > 0):
         why = "no direction of the targets is above the threshold: features and weights are 0"
         return nan[1:], nan[1:], nan[1:], nan, why

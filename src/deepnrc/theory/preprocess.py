@@ -1,4 +1,4 @@
-"""What the model says of one network or one for each target, and of scaling the targets."""
+"""Scaling the targets: the training errors that the model predicts, and which scaling to take."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,45 +8,17 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.theory.covariance import (
-    MatrixLike,
-    covariance_spectrum,
-    covariance_tolerance,
-    matrix,
-    penalty,
-    square_matrix,
-)
+from deepnrc.linalg.spectra import Spectrum
+from deepnrc.support.text import Table, counted
+from deepnrc.theory.arguments import MatrixLike, matrix, penalty
+from deepnrc.theory.covariance import covariance_spectrum, rounding, unfitted
+from deepnrc.theory.tasks import TaskErrors
+from deepnrc.theory.text import short
 
-__all__ = [
-    "PreprocessingError",
-    "PreprocessingErrors",
-    "TaskErrors",
-    "preprocessing_errors",
-    "task_errors",
-]
+__all__ = ["PreprocessingError", "PreprocessingErrors", "preprocessing_errors"]
 
 _SAME = 0.01  # errors that differ by less, relatively, are called the same
-
-
-@dataclass(frozen=True)
-class TaskErrors:
-    """Training errors of one network for all targets against one network for each.
-
-    Attributes:
-        c: λ_H λ_W of the network for all targets.
-        single_c: c_k of each single network.
-        multi: Error of the one network, summed over targets: Σ min(c, s_i).
-        single: Errors of the single networks, summed: Σ min(c_k, Σ_kk).
-        multi_by_target: The share of each target in ``multi``.
-        single_by_target: The error of each single network.
-    """
-
-    c: float
-    single_c: tuple[float, ...]
-    multi: float
-    single: float
-    multi_by_target: tuple[float, ...]
-    single_by_target: tuple[float, ...]
+_MOST_COLUMNS = 6  # one a target; a table with more is too wide
 
 
 @dataclass(frozen=True)
@@ -57,9 +29,9 @@ class PreprocessingError:
         name: "raw", "standardized", "whitened", or the user's.
         mse: Summed over the targets.
         r2: 1 − mse/Tr Σ; NaN for constant targets.
-        rank: Directions of the transformed targets that are learnt at all.
+        rank: Directions of the transformed targets that are learned.
         mse_by_target: The share of each target.
-        note: What was done where the covariance does not allow the transform; else empty.
+        note: What was done instead where the covariance is singular; else empty.
     """
 
     name: str
@@ -76,8 +48,8 @@ class PreprocessingErrors:
 
     Attributes:
         c: λ_H λ_W, the same for all.
-        options: One by way, raw first.
-        best: Name of the recommended one: the first that is within 1 % of the least error.
+        options: One for each way, raw first.
+        best: Name of the recommended one: the first within 1 % of the least error.
         recommendation: Sentences that quote the numbers they rest on.
     """
 
@@ -94,50 +66,36 @@ class PreprocessingErrors:
         known = ", ".join(option.name for option in self.options)
         raise KeyError(f"no preprocessing named {name!r}; there are {known}")
 
+    def __str__(self) -> str:
+        """The errors side by side, and the recommendation."""
+        return self.text()
 
-def task_errors(
-    target_covariance: MatrixLike, *, c: float, single_c: float | Sequence[float] | None = None
-) -> TaskErrors:
-    """Whether one network for all targets fits the training data better than one for each.
+    def text(self, target_names: Sequence[str] = (), tasks: TaskErrors | None = None) -> str:
+        """The errors side by side, and the recommendation.
 
-    Multi-task is never worse when every c_k ≥ c, and better as soon as the targets are correlated
-    and c is above s_t.
-
-    Args:
-        target_covariance: Σ_Y, t × t.
-        c: λ_H λ_W ≥ 0 of the network for all targets, in the theory's convention.
-        single_c: c_k of the single networks, one number or t of them; default c.
-
-    Raises:
-        ArgumentError: Not a covariance, a negative c, or another number than t of them.
-
-    Example:
-        >>> found = task_errors([[2.0, 0.6], [0.6, 1.0]], c=0.96)
-        >>> round(found.multi, 9), round(found.single, 9)
-        (1.678975032, 1.92)
-
-    References:
-        [A25] section 4.
-    """
-    covariance = square_matrix(target_covariance, "target_covariance")
-    t = len(covariance)
-    c = penalty(c, "c")
-    if single_c is None:
-        single_c = c
-    several = list(single_c) if isinstance(single_c, Sequence) else [single_c] * t
-    if len(several) != t:
-        raise ArgumentError(f"single_c must be one number or {t}, got {len(several)}")
-    levels = [penalty(value, f"single_c[{i}]") for i, value in enumerate(several)]
-    _, _, left = _residual(covariance, c)
-    single = [min(level, float(covariance[i, i])) for i, level in enumerate(levels)]
-    return TaskErrors(
-        c=c,
-        single_c=tuple(levels),
-        multi=float(left.diagonal().sum()),
-        single=math.fsum(single),
-        multi_by_target=tuple(left.diagonal().tolist()),
-        single_by_target=tuple(single),
-    )
+        Args:
+            target_names: Headings for the errors by target; with more than six, or none, these
+                errors are left out.
+            tasks: Adds the error of one network for each target.
+        """
+        shown = target_names if len(target_names) <= _MOST_COLUMNS else ()
+        rows = [
+            (
+                option.name + ("*" if option.note else ""),
+                short(option.mse),
+                f"{option.r2:.4f}" if not math.isnan(option.r2) else "–",
+                str(option.rank),
+                *map(short, option.mse_by_target[: len(shown)]),
+            )
+            for option in self.options
+        ]
+        if tasks is not None:
+            single = map(short, tasks.single_by_target[: len(shown)])
+            rows.append(("one network each", short(tasks.single), "", "", *single))
+        notes = [f"* {option.name}: {option.note}" for option in self.options if option.note]
+        table = Table(("targets", "error", "R²", "directions", *shown), tuple(rows), tuple(notes))
+        heading = f"Training error predicted at c = {short(self.c)}, in the targets' own units"
+        return "\n".join([heading, "", str(table), "", self.recommendation])
 
 
 def preprocessing_errors(
@@ -149,18 +107,18 @@ def preprocessing_errors(
     """Training error with raw, standardized, whitened or otherwise transformed targets.
 
     Training on Y Pᵀ leaves V diag(min(c, τ)) Vᵀ of the covariance T = PΣPᵀ = V diag(τ) Vᵀ; mapped
-    back to the original units it is P⁻¹(·)P⁻ᵀ. The penalties, and so c, stay the same: a
-    transform that lowers the error here can often be had by a smaller c as well.
+    back to the original units it is P⁻¹(·)P⁻ᵀ. The penalties, and so c, stay the same: often a
+    smaller c lowers the error as much as a transform does.
 
     Args:
-        target_covariance: Σ_Y of the raw targets, t × t. Where it is singular, whitening is done
-            on its range and constant targets are left as they are when standardizing.
+        target_covariance: Σ_Y of the raw targets, t × t. Where it is singular, only its range is
+            whitened, and standardizing leaves constant targets unchanged.
         c: λ_H λ_W ≥ 0.
         transforms: Further invertible P (t × t) by name; applied to a row y as P y.
 
     Raises:
-        ArgumentError: Not a covariance; a negative c; a P of another shape, singular, or of a
-            name that is taken.
+        ArgumentError: Σ_Y is not a covariance; c is negative; or a P has another shape, is
+            singular, or has a name that is taken.
 
     Example:
         >>> found = preprocessing_errors([[2.0, 0.6], [0.6, 1.0]], c=0.96)
@@ -172,23 +130,16 @@ def preprocessing_errors(
     References:
         [A25] section 5.
     """
-    covariance = square_matrix(target_covariance, "target_covariance")
     c = penalty(c, "c")
-    spectrum = covariance_spectrum(covariance, "target_covariance")
-    options = [_option("raw", covariance, c, torch.eye(len(covariance), dtype=torch.float64))]
-    deviations = covariance.diagonal().clamp(min=0).sqrt()
-    constant = deviations <= math.sqrt(covariance_tolerance(spectrum.values))
-    note = f"{int(constant.sum())} constant target(s) left as they are" if constant.any() else ""
-    scale = torch.where(constant, 1.0, 1 / deviations)
-    options.append(_option("standardized", covariance, c, torch.diag(scale), note))
-    flat = spectrum.values <= covariance_tolerance(spectrum.values)
-    note = f"on the {int((~flat).sum())} directions with variance" if flat.any() else ""
-    scale = torch.where(flat, 1.0, 1 / spectrum.values.sqrt())
-    whitening = (spectrum.vectors * scale) @ spectrum.vectors.T
-    options.append(_option("whitened", covariance, c, whitening, note))
+    covariance, spectrum = covariance_spectrum(target_covariance)
+    options = [
+        _option("raw", covariance, c, torch.eye(len(covariance), dtype=torch.float64)),
+        _standardized(covariance, spectrum, c),
+        _whitened(covariance, spectrum, c),
+    ]
     for name, given in (transforms or {}).items():
         if name in [option.name for option in options]:
-            raise ArgumentError(f"transforms holds {name!r}, a name that is taken; choose another")
+            raise ArgumentError(f"transforms holds {name!r}, a name that is taken: choose another")
         options.append(_option(name, covariance, c, _invertible(given, name, len(covariance))))
     least = min(option.mse for option in options)
     best = next(option for option in options if option.mse * (1 - _SAME) <= least)
@@ -196,34 +147,41 @@ def preprocessing_errors(
     return PreprocessingErrors(c, tuple(options), best.name, text)
 
 
-def _residual(covariance: Tensor, c: float) -> tuple[int, float, Tensor]:
-    """Rank learnt, Σ min(c, s), and U diag(min(c, s)) Uᵀ."""
-    spectrum = covariance_spectrum(covariance, "target_covariance")
-    left = spectrum.values.clamp(max=c)
-    rank = int((spectrum.values > c + covariance_tolerance(spectrum.values)).sum())
-    return rank, float(left.sum()), (spectrum.vectors * left) @ spectrum.vectors.T
+def _standardized(covariance: Tensor, spectrum: Spectrum, c: float) -> PreprocessingError:
+    deviations = covariance.diagonal().clamp(min=0).sqrt()
+    constant = deviations <= math.sqrt(rounding(spectrum.values))
+    note = f"{counted(int(constant.sum()), 'constant target')} left unchanged"
+    scale = torch.where(constant, 1.0, 1 / deviations)
+    return _option("standardized", covariance, c, torch.diag(scale), note if constant.any() else "")
+
+
+def _whitened(covariance: Tensor, spectrum: Spectrum, c: float) -> PreprocessingError:
+    flat = spectrum.values <= rounding(spectrum.values)
+    note = f"on the {counted(int((~flat).sum()), 'direction')} with variance"
+    scale = torch.where(flat, 1.0, 1 / spectrum.values.sqrt())
+    transform = (spectrum.vectors * scale) @ spectrum.vectors.T
+    return _option("whitened", covariance, c, transform, note if flat.any() else "")
 
 
 def _option(
     name: str, covariance: Tensor, c: float, transform: Tensor, note: str = ""
 ) -> PreprocessingError:
     transformed = transform @ covariance @ transform.T
-    rank, _, left = _residual((transformed + transformed.T) / 2, c)
+    _, spectrum = covariance_spectrum((transformed + transformed.T) / 2)
     back = torch.linalg.inv(transform)
-    by_target = (back @ left @ back.T).diagonal()
+    by_target = (back @ unfitted(spectrum, c) @ back.T).diagonal()
     total, mse = float(covariance.diagonal().sum()), float(by_target.sum())
     r2 = 1 - mse / total if total > 0 else math.nan
+    rank = int((spectrum.values > c + rounding(spectrum.values)).sum())
     return PreprocessingError(name, mse, r2, rank, tuple(by_target.tolist()), note)
 
 
 def _invertible(given: MatrixLike, name: str, t: int) -> Tensor:
-    transform = matrix(given, f"transforms[{name!r}]")
-    if transform.shape != (t, t):
-        raise ArgumentError(f"transforms[{name!r}] must be {t} × {t}, got {tuple(transform.shape)}")
+    transform = matrix(given, f"transforms[{name!r}]", rows=t, columns=t)
     if int(torch.linalg.matrix_rank(transform)) < t:
         raise ArgumentError(
-            f"transforms[{name!r}] must be invertible, or predictions cannot be mapped back; it is "
-            "singular"
+            f"transforms[{name!r}] must be invertible, as predictions are mapped back by its "
+            "inverse; got a singular matrix"
         )
     return transform
 
@@ -233,7 +191,7 @@ def _recommendation(
 ) -> str:
     total, t = float(covariance.diagonal().sum()), len(covariance)
     if total <= 0:
-        return "The targets are constant: nothing is to be learnt, whatever is done to them."
+        return "The targets are constant: there is nothing to learn, whatever the scaling."
     errors = ", ".join(f"{option.mse:.4g} {option.name}" for option in options)
     text = f"At c = {c:.4g}, of a total variance of {total:.4g}, training leaves {errors}. "
     if c == 0:
@@ -250,8 +208,8 @@ def _recommendation(
         mean = total / t
         side = "is below" if mean < 1 else "is not below"
         return text + (
-            "At a c this small, standardizing and whitening help just when the mean variance is "
+            "At a c this small, standardizing and whitening help only when the mean variance is "
             f"below 1; {mean:.4g} {side} 1."
         )
-    learnt = ", ".join(f"{option.rank} {option.name}" for option in options)
-    return text + f"Directions learnt, of {t}: {learnt}."
+    learned = ", ".join(f"{option.rank} {option.name}" for option in options)
+    return text + f"Directions learned, of {t}: {learned}."

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from deepnrc.errors import ArgumentError
+from deepnrc.theory.conventions import mse_loss_factor
 from deepnrc.training.config import TrainingConfig
 
 __all__ = ["Objective", "make_objective", "mean_squared_error"]
@@ -43,10 +44,10 @@ def make_objective(config: TrainingConfig, model: nn.Module, device: torch.devic
 
 
 def _ufm(lambda_h: float, lambda_w: float) -> Objective:
-    """2/t times (1/2M)‖predictions − Y‖² + (λ_H/2M)‖H‖² + (λ_W/2)‖W‖² [A24, section 3].
+    """(1/2M)‖predictions − Y‖² + (λ_H/2M)‖H‖² + (λ_W/2)‖W‖² [A24, section 3], by `mse_loss_factor`.
 
-    The factor makes its first term the mean squared error, so that learning rates mean the same
-    with and without penalties.
+    Divided by that factor its first term is the mean squared error, so that learning rates mean the
+    same with and without penalties.
     """
 
     def objective(model: Any, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,8 +55,9 @@ def _ufm(lambda_h: float, lambda_w: float) -> Objective:
         predictions = model.readout(features)
         rows, t = targets.shape
         penalty = lambda_h / rows * features.float().square().sum()
-        penalty = penalty + lambda_w * model.readout.weight.square().sum()
-        return nn.functional.mse_loss(predictions, targets) + penalty / t, predictions
+        penalty = penalty + lambda_w * model.readout.weight.square().sum()  # twice the theory's
+        loss = nn.functional.mse_loss(predictions, targets) + penalty / (2 * mse_loss_factor(t))
+        return loss, predictions
 
     return objective
 

@@ -1,8 +1,8 @@
 """Local minima of ½‖F_K ⋯ F_1 − T‖² + Σ (λ_k/2)‖F_k‖² over a chain of factors, in float64.
 
-By exact minimisation over one factor at a time, each a ridge regression, and by Newton's method on
-all of them with the full Hessian, which also tells a minimum from a saddle. Nothing here knows the
-minima's formula.
+By exact minimization over one factor at a time, each a ridge regression, and by Newton's method on
+all of them with the full Hessian, which also tells a minimum from a saddle. No closed form of the
+minima is used.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "ChainMinimum", "SolverStatus", "alternate", "newton"]
+__all__ = ["Array", "ChainMinimum", "SolverStatus", "alternate", "newton", "without_samples"]
 
 Array = NDArray[np.float64]
 
 _GRADIENT_GOAL = 1e-13  # where steps no longer help; see `_relative`
-_GRADIENT_LIMIT = 1e-9  # and the most that still counts as stationary
-_LOSS_ROUNDING = 1e-13  # changes of the loss below it are none
+_GRADIENT_LIMIT = 1e-9  # the most that still counts as stationary
+_LOSS_ROUNDING = 1e-13  # relative changes of the loss below it mean nothing
 _SADDLE = -1e-7  # curvature, in units of the penalties', below which a point is no minimum
 
 
@@ -43,6 +43,7 @@ class ChainMinimum:
         gradient: Largest gradient over the factors, relative to ‖T‖ and √λ of the factor.
         curvature: Least eigenvalue of the Hessian, in units where a penalty alone gives 1.
         iterations: Steps taken.
+        escapes: How many of them led away from a saddle.
     """
 
     factors: list[Array]
@@ -51,10 +52,21 @@ class ChainMinimum:
     gradient: float
     curvature: float
     iterations: int
+    escapes: int
+
+
+def without_samples(targets: Array) -> tuple[Array, Array]:
+    """T (t × r, r = min(N, t)) and Q (N × r, orthonormal columns) with Y = √N Q Tᵀ.
+
+    What features hold outside the columns of Q only costs, so that the best ones are √N Q F_1ᵀ
+    with F_1 from the chain for T: its size does not grow with N.
+    """
+    Q, R = np.linalg.qr(targets / np.sqrt(len(targets)))
+    return R.T, Q
 
 
 def alternate(factors: list[Array], T: Array, lam: Array, sweeps: int) -> list[Array]:
-    """Minimises exactly over each factor in turn: min ½‖A F B − T‖² + (λ/2)‖F‖²."""
+    """Minimize exactly over each factor in turn: min ½‖A F B − T‖² + (λ/2)‖F‖²."""
     factors = list(factors)
     for _ in range(sweeps):
         for k, value in enumerate(lam):
@@ -67,38 +79,49 @@ def alternate(factors: list[Array], T: Array, lam: Array, sweeps: int) -> list[A
     return factors
 
 
-def newton(factors: list[Array], T: Array, lam: Array, max_iterations: int) -> ChainMinimum:
+def newton(
+    factors: list[Array],
+    T: Array,
+    lam: Array,
+    max_iterations: int,
+    *,
+    gradient_limit: float = _GRADIENT_LIMIT,
+    max_escapes: int | None = None,
+) -> ChainMinimum:
     """Newton's method with |eigenvalues| of the Hessian, so that it descends away from saddles.
 
-    In the variables √λ F, where every penalty is ½‖·‖²: unequal ones do no harm.
+    In the variables √λ F, where every penalty is ½‖·‖², so that unequal ones do no harm.
     """
-    iteration = 0
+    iterations = escapes = 0
     while True:
         gradient = _gradient(factors, T, lam)
         values, vectors = np.linalg.eigh(_hessian(factors, T, lam))
         size = _relative(gradient, factors, T)
-        stationary = size <= _GRADIENT_LIMIT
-        saddle = values[0] < _SADDLE
-        if iteration >= max_iterations or (size <= _GRADIENT_GOAL and not saddle):
+        stationary, saddle = size <= gradient_limit, values[0] < _SADDLE
+        done = size <= _GRADIENT_GOAL and not saddle
+        if done or iterations >= max_iterations:
             break
         if saddle and stationary:
-            step = vectors[:, 0] * np.linalg.norm(T)  # either way is down
+            if escapes == max_escapes:
+                break
+            escapes += 1
+            step = vectors[:, 0] * np.linalg.norm(T)  # the loss falls either way
         else:
-            # Rotations between layers cost nothing: their eigenvalues are 0, and the gradient
-            # along them is rounding that must not be blown up.
-            damped = np.maximum(np.abs(values), 1e-10 * np.abs(values).max())
-            step = -vectors @ ((vectors.T @ gradient) / damped)
+            # Rotations between layers change nothing: their eigenvalues are 0 and the gradient
+            # along them is rounding, which must not be amplified. Where c meets an eigenvalue of
+            # Σ_Y the loss is quartic, and its curvature there is about gradient^{2/3}.
+            floor = max(1e-10 * np.abs(values).max(), size ** (2 / 3))
+            step = -vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), floor))
         moved = _descend(factors, step, T, lam)
         if moved is None:
             break  # only rounding is left to gain
         factors = moved
-        iteration += 1
-    if not stationary:
-        status = SolverStatus.MAX_ITERATIONS
-    else:
+        iterations += 1
+    status = SolverStatus.MAX_ITERATIONS
+    if stationary:
         status = SolverStatus.SADDLE if saddle else SolverStatus.CONVERGED
     loss = _objective(factors, T, lam)
-    return ChainMinimum(factors, loss, status, size, float(values[0]), iteration)
+    return ChainMinimum(factors, loss, status, size, float(values[0]), iterations, escapes)
 
 
 def _objective(factors: list[Array], T: Array, lam: Array) -> float:
@@ -110,7 +133,7 @@ def _objective(factors: list[Array], T: Array, lam: Array) -> float:
 
 
 def _sides(factors: list[Array], T: Array) -> tuple[list[Array], list[Array]]:
-    """What stands left and right of every factor in the product."""
+    """The products to the left and to the right of every factor."""
     right = [np.eye(T.shape[1])]
     for factor in factors[:-1]:
         right.append(factor @ right[-1])
@@ -121,7 +144,7 @@ def _sides(factors: list[Array], T: Array) -> tuple[list[Array], list[Array]]:
 
 
 def _descend(factors: list[Array], step: Array, T: Array, lam: Array) -> list[Array] | None:
-    """The first better point along the step, halved and halved again."""
+    """The first better point along the step, halved up to 40 times; None if there is none."""
     loss = _objective(factors, T, lam)
     for halvings in range(40):
         pieces = _split(step * 0.5**halvings, factors)
@@ -129,7 +152,7 @@ def _descend(factors: list[Array], step: Array, T: Array, lam: Array) -> list[Ar
         lower = _objective(moved, T, lam)
         if lower < loss * (1 - _LOSS_ROUNDING):
             return moved
-        # Close to a minimum the loss, which is quadratic there, is blind where the gradient sees.
+        # Close to a minimum the loss no longer resolves a step that the gradient still does.
         if lower <= loss * (1 + _LOSS_ROUNDING):
             old, new = _gradient(factors, T, lam), _gradient(moved, T, lam)
             if np.linalg.norm(new) < 0.5 * np.linalg.norm(old):
@@ -164,8 +187,8 @@ def _gradient(factors: list[Array], T: Array, lam: Array) -> Array:
 def _hessian(factors: list[Array], T: Array, lam: Array) -> Array:
     """Hessian in the same variables.
 
-    The product moves by A_k dF_k B_k to first order and by A_m dF_m M dF_k B_k to second, where A
-    and B stand left and right of a factor and M between two.
+    The product changes by A_k dF_k B_k to first order and by A_m dF_m M dF_k B_k to second, where A
+    and B are the products to the left and right of a factor and M is the one between two.
     """
     left, right = _sides(factors, T)
     residual = factors[-1] @ right[-1] - T

@@ -1,7 +1,7 @@
-"""Theory beside a real network: how far its last layer is from the model's optimum, and why.
+"""A real network beside the theory: how far its last layer is from the optimum, and why.
 
-The excess of a network's loss over L* splits in two: what better features could win for its own W
-(feature slack), and what a better W could win with the best features (head slack).
+The excess of a network's loss over L* has two parts: what better features would gain with its own W
+(feature slack), and what a better W would gain with the best features (head slack).
 """
 
 import math
@@ -9,24 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
-from deepnrc.errors import ArgumentError
 from deepnrc.linalg.spectra import symmetric_spectrum
-from deepnrc.theory.covariance import (
-    MatrixLike,
-    covariance_spectrum,
-    covariance_tolerance,
-    matrix,
-    penalty,
-    square_matrix,
-)
-from deepnrc.theory.ufm import UFMOptimum, ufm_optimum
+from deepnrc.theory.arguments import MatrixLike, matrix, penalty
+from deepnrc.theory.covariance import covariance_spectrum, rounding
+from deepnrc.theory.effective_c import c_from_error, c_from_gram
+from deepnrc.theory.optimum import UFMOptimum
+from deepnrc.theory.text import aligned
+from deepnrc.theory.ufm import ufm_optimum
 
 __all__ = [
     "TheoryGap",
-    "c_from_error",
-    "c_from_gram",
     "objective",
     "profiled_objective",
     "relative_gram_error",
@@ -42,8 +35,8 @@ class TheoryGap:
         optimum: What the theory says for these targets and penalties.
         loss: The network's own objective.
         profiled_loss: F(W), the least objective any features could reach with this W.
-        feature_slack: loss − F(W) ≥ 0: the features are not free, or not trained to the end.
-        head_slack: F(W) − L* ≥ 0: W is not the theory's.
+        feature_slack: loss − F(W) ≥ 0. Positive: the features are not free, or not fully trained.
+        head_slack: F(W) − L* ≥ 0. Positive: W is not the theory's.
         relative_gram_error: ‖WWᵀ − G*‖/‖G*‖ in the Frobenius norm; 0 = the theory's W up to a
             rotation of the features. NaN where G* is 0 or not determined.
         effective_c: The c whose optimum has the shape of this WWᵀ, see `c_from_gram`.
@@ -60,6 +53,24 @@ class TheoryGap:
     effective_c: float
     error_c: float
     undefined: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Losses, slacks, Gram error and both c, each with what it means or why it is undefined."""
+
+        def line(label: str, name: str, meaning: str) -> tuple[str, float, str]:
+            return label, getattr(self, name), self.undefined.get(name, meaning)
+
+        shape = "‖WWᵀ − G*‖/‖G*‖; 0 = the theory's W up to rotation"
+        lines = aligned(
+            line("loss", "loss", "the network's, with its penalties"),
+            ("loss L*", self.optimum.loss, "the theory's"),
+            line("feature slack", "feature_slack", "what better features would gain"),
+            line("head slack", "head_slack", "what a better W would gain"),
+            line("Gram error", "relative_gram_error", shape),
+            line("effective c", "effective_c", "whose optimum has this shape of WWᵀ"),
+            line("error c", "error_c", "whose optimum has this training error"),
+        )
+        return "\n".join(lines)
 
 
 def objective(
@@ -85,8 +96,8 @@ def profiled_objective(
 ) -> float:
     """The least objective that features can reach with this W.
 
-    F(W) = (λ_H/2) Tr(Σ (WWᵀ + λ_H I)⁻¹) + (λ_W/2)‖W‖²; with λ_H = 0, what W's column space
-    misses of Σ takes the first term's place.
+    F(W) = (λ_H/2) Tr(Σ (WWᵀ + λ_H I)⁻¹) + (λ_W/2)‖W‖²; with λ_H = 0, the first term is half the
+    variance that lies outside W's column space.
 
     Args:
         weight: W, t × d.
@@ -95,14 +106,16 @@ def profiled_objective(
         lambda_w: λ_W ≥ 0.
 
     Raises:
-        ArgumentError: Not a covariance, W has another number of rows, or a penalty is negative
-            or infinite.
+        ArgumentError: Σ_Y is not a covariance, W has another number of rows, or a penalty is
+            negative or infinite.
     """
-    W, covariance = _pair(weight, target_covariance)
-    lambda_h, lambda_w = _finite(lambda_h, "lambda_h"), _finite(lambda_w, "lambda_w")
+    covariance, _ = covariance_spectrum(target_covariance)
+    W = matrix(weight, "weight", rows=len(covariance))
+    lambda_h = penalty(lambda_h, "lambda_h", finite=True)
+    lambda_w = penalty(lambda_w, "lambda_w", finite=True)
     spectrum = symmetric_spectrum(W @ W.T)
     g = spectrum.values
-    unseen = (g <= covariance_tolerance(g)).double()
+    unseen = (g <= rounding(g)).double()
     missed = lambda_h / (g + lambda_h) if lambda_h > 0 else unseen
     along = ((covariance @ spectrum.vectors) * spectrum.vectors).sum(dim=0)
     return float((missed * along).sum() + lambda_w * g.sum()) / 2
@@ -110,66 +123,11 @@ def profiled_objective(
 
 def relative_gram_error(weight: MatrixLike, optimum: UFMOptimum) -> float:
     """‖WWᵀ − G*‖_F/‖G*‖_F; 0 = the theory's W up to a rotation. NaN where G* is 0 or undefined."""
-    W = matrix(weight, "weight")
-    if len(W) != optimum.target_dim:
-        raise ArgumentError(f"weight must have {optimum.target_dim} rows, got {len(W)}")
+    W = matrix(weight, "weight", rows=optimum.target_dim)
     size = float(torch.linalg.matrix_norm(optimum.gram))
     if not size > 0:
         return math.nan
     return float(torch.linalg.matrix_norm(W @ W.T - optimum.gram)) / size
-
-
-def c_from_gram(weight: MatrixLike, target_covariance: MatrixLike) -> float:
-    """The c whose optimum has a Gram matrix of the shape of this WWᵀ, whatever λ_H/λ_W.
-
-    Fits uᵢᵀWWᵀuᵢ = a(√s_i − √c) by least squares over the leading rank(W) eigenvectors of Σ.
-
-    Returns:
-        c ≥ 0. NaN where it is not determined: fewer than two directions or equal eigenvalues; or
-        where no c gives this shape (the Gram matrix is flatter than Σ^{1/2}, or falls where that
-        rises).
-    """
-    W, covariance = _pair(weight, target_covariance)
-    spectrum = covariance_spectrum(covariance, "target_covariance")
-    gram = W @ W.T
-    values = symmetric_spectrum(gram).values
-    rank = int((values > covariance_tolerance(values)).sum())
-    basis = spectrum.top(rank)
-    root = spectrum.values[:rank].sqrt()
-    if rank < 2 or float(root[0] - root[-1]) <= 1e-8 * float(root[0]):
-        return math.nan
-    size = ((gram @ basis) * basis).sum(dim=0)
-    centred = root - root.mean()
-    slope = float(centred @ size) / float(centred @ centred)
-    root_c = float(root.mean()) - float(size.mean()) / slope if slope > 0 else math.nan
-    # What rounding leaves below 0 is 0.
-    return max(root_c, 0.0) ** 2 if root_c >= -1e-8 * float(root[0]) else math.nan
-
-
-def c_from_error(mse: float, target_covariance: MatrixLike) -> float:
-    """The c whose optimum has this training error: Σ min(c, s_i) = mse.
-
-    Args:
-        mse: Mean squared error summed over targets, ≥ 0.
-        target_covariance: Σ_Y, t × t.
-
-    Returns:
-        c in [0, s_1). NaN where the error is not below the targets' variance: any c ≥ s_1 gives
-        that.
-    """
-    covariance = square_matrix(target_covariance, "target_covariance")
-    s = covariance_spectrum(covariance, "target_covariance").values
-    if not mse >= 0:
-        raise ArgumentError(f"mse must be 0 or positive, got {mse}")
-    if mse >= float(s.sum()):
-        return math.nan
-    dropped = 0.0
-    for i in reversed(range(len(s))):  # s_i is dropped while c lies above it
-        c = (mse - dropped) / (i + 1)
-        if c < float(s[i]):
-            return c
-        dropped += float(s[i])
-    return math.nan
 
 
 def theory_gap(
@@ -192,7 +150,7 @@ def theory_gap(
         lambda_w: λ_W, from `Convention`.
 
     Raises:
-        ArgumentError: As `ufm_optimum` and `profiled_objective`.
+        ArgumentError: As of `ufm_optimum` and `profiled_objective`.
 
     References:
         [A24] section 4; the split of the excess loss is this project's.
@@ -219,21 +177,3 @@ def theory_gap(
         error_c=by_error,
         undefined={name: why for name, (value, why) in reasons.items() if math.isnan(value)},
     )
-
-
-def _pair(weight: MatrixLike, target_covariance: MatrixLike) -> tuple[Tensor, Tensor]:
-    W = matrix(weight, "weight")
-    covariance = square_matrix(target_covariance, "target_covariance")
-    if len(W) != len(covariance):
-        raise ArgumentError(
-            f"weight must be t × d with t = {len(covariance)}, as the covariance has, got "
-            f"{tuple(W.shape)}"
-        )
-    covariance_spectrum(covariance, "target_covariance")
-    return W, covariance
-
-
-def _finite(value: float, name: str) -> float:
-    if value == math.inf:
-        raise ArgumentError(f"{name} must be finite to be charged to a given W, got {value}")
-    return penalty(value, name)

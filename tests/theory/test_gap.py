@@ -84,9 +84,9 @@ def test_profiled_objective_without_penalties_is_what_the_weight_cannot_reach():
 
 
 def test_profiled_objective_refuses_the_infinite():
-    with pytest.raises(ArgumentError, match="lambda_w must be finite to be charged to a given W"):
+    with pytest.raises(ArgumentError, match="lambda_w must be 0 or positive and finite; got inf"):
         profiled_objective(np.eye(2), SIGMA, lambda_h=0.1, lambda_w=math.inf)
-    with pytest.raises(ArgumentError, match="lambda_h must be 0 or positive, got -1"):
+    with pytest.raises(ArgumentError, match="lambda_h must be 0 or positive and finite; got -1"):
         profiled_objective(np.eye(2), SIGMA, lambda_h=-1.0, lambda_w=0.1)
 
 
@@ -97,7 +97,7 @@ def test_relative_gram_error(rng):
     assert relative_gram_error(0 * W, best) == pytest.approx(1.0)
     nothing = ufm_optimum(SIGMA, lambda_h=9.0, lambda_w=9.0)
     assert math.isnan(relative_gram_error(W, nothing))
-    with pytest.raises(ArgumentError, match="weight must have 2 rows, got 3"):
+    with pytest.raises(ArgumentError, match="weight must have 2 rows; got shape"):
         relative_gram_error(np.eye(3), best)
 
 
@@ -144,7 +144,7 @@ def test_c_from_error_at_its_ends():
     assert math.isnan(c_from_error(5.0, SIGMA))
     assert math.isnan(c_from_error(0.0, np.zeros((2, 2))))
     assert c_from_error(3.0 - 1e-9, SIGMA) < float(torch.linalg.eigvalsh(torch.tensor(SIGMA))[1])
-    with pytest.raises(ArgumentError, match="mse must be 0 or positive, got -1"):
+    with pytest.raises(ArgumentError, match="mse must be 0 or positive; got -1"):
         c_from_error(-1.0, SIGMA)
 
 
@@ -168,5 +168,5 @@ def test_undefined_parts_of_a_gap_say_why():
 
 
 def test_shapes_are_checked():
-    with pytest.raises(ArgumentError, match=r"weight must be t × d with t = 2, .* got \(3, 3\)"):
+    with pytest.raises(ArgumentError, match=r"weight must have 2 rows; got shape \(3, 3\)"):
         theory_gap(np.eye(3), SIGMA, mse=1.0, feature_energy=1.0, **PENALTIES)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from deepnrc.theory import deep_descent
-from deepnrc.theory.deep_descent import SolverStatus, alternate, newton
+from deepnrc.theory import chain
+from deepnrc.theory.chain import SolverStatus, alternate, newton, without_samples
 
 
-def chain(rng, shapes):
+def random_factors(rng, shapes):
     return [rng.standard_normal(shape) for shape in shapes]
 
 
@@ -43,40 +43,38 @@ def flat_objective(shapes, T, lam):
 
 @pytest.mark.parametrize("shapes", SHAPES)
 def test_gradient_and_hessian_are_those_of_autograd(rng, shapes):
-    factors = chain(rng, shapes)
+    factors = random_factors(rng, shapes)
     lam = rng.uniform(0.1, 2, len(shapes))
     T = rng.standard_normal((shapes[-1][0], shapes[0][1]))
     flat = np.concatenate([(np.sqrt(v) * f).ravel() for v, f in zip(lam, factors, strict=True)])
     evaluate, vector = flat_objective(shapes, T, lam), torch.tensor(flat, requires_grad=True)
     value = evaluate(vector)
-    assert deep_descent._objective(factors, T, lam) == pytest.approx(value.item(), rel=1e-13)
+    assert chain._objective(factors, T, lam) == pytest.approx(value.item(), rel=1e-13)
     (gradient,) = torch.autograd.grad(value, vector)
     size = float(gradient.abs().max())
-    assert deep_descent._gradient(factors, T, lam) == pytest.approx(
-        gradient.numpy(), abs=1e-12 * size
-    )
+    assert chain._gradient(factors, T, lam) == pytest.approx(gradient.numpy(), abs=1e-12 * size)
     hessian = torch.autograd.functional.hessian(evaluate, vector).numpy()
-    assert deep_descent._hessian(factors, T, lam) == pytest.approx(
+    assert chain._hessian(factors, T, lam) == pytest.approx(
         hessian, abs=1e-12 * np.abs(hessian).max()
     )
 
 
 @pytest.mark.parametrize("shapes", SHAPES)
-def test_a_sweep_minimises_over_its_last_factor_exactly_and_lowers_the_loss(rng, shapes):
-    factors = chain(rng, shapes)
+def test_a_sweep_minimizes_over_its_last_factor_exactly_and_lowers_the_loss(rng, shapes):
+    factors = random_factors(rng, shapes)
     lam = rng.uniform(0.1, 2, len(shapes))
     T = rng.standard_normal((shapes[-1][0], shapes[0][1]))
-    losses = [deep_descent._objective(factors, T, lam)]
+    losses = [chain._objective(factors, T, lam)]
     for _ in range(4):
         factors = alternate(factors, T, lam, 1)
-        losses.append(deep_descent._objective(factors, T, lam))
-        last = deep_descent._gradient(factors, T, lam)[-factors[-1].size :]
+        losses.append(chain._objective(factors, T, lam))
+        last = chain._gradient(factors, T, lam)[-factors[-1].size :]
         assert np.abs(last).max() < 1e-11 * losses[0]
     assert (np.diff(losses) <= 0).all()
 
 
 def test_no_sweeps_change_nothing_and_the_start_is_not_overwritten(rng):
-    factors = chain(rng, SHAPES[1])
+    factors = random_factors(rng, SHAPES[1])
     before = [factor.copy() for factor in factors]
     same = alternate(factors, np.ones((2, 5)), np.ones(3), 0)
     alternate(factors, np.ones((2, 5)), np.ones(3), 3)
@@ -111,7 +109,7 @@ def test_zero_is_a_minimum_of_three_factors():
 
 
 def test_too_few_steps_say_so(rng):
-    factors = chain(rng, SHAPES[1])
+    factors = random_factors(rng, SHAPES[1])
     T = rng.standard_normal((2, 5))
     lam = np.array([0.1, 0.2, 0.05])
     run = newton(factors, T, lam, 3)
@@ -125,7 +123,7 @@ def test_too_few_steps_say_so(rng):
 
 
 def test_constant_targets_lead_to_zero(rng):
-    run = newton(chain(rng, SHAPES[1]), np.zeros((2, 5)), np.ones(3), 100)
+    run = newton(random_factors(rng, SHAPES[1]), np.zeros((2, 5)), np.ones(3), 100)
     assert run.status is SolverStatus.CONVERGED
     assert run.loss == pytest.approx(0, abs=1e-20)
 
@@ -143,3 +141,45 @@ def test_the_gradient_is_free_of_units(scale):
     run = newton([np.zeros((2, 2))], scale * np.eye(2), np.array([0.25]), 0)
     assert run.gradient == pytest.approx(2)  # ‖T‖/√λ over ‖T‖
     assert run.status is SolverStatus.MAX_ITERATIONS
+
+
+def test_too_few_escapes_leave_it_on_a_saddle():
+    stuck = newton(ZERO_PAIR, np.ones((1, 1)), LAM, 100, max_escapes=0)
+    assert (stuck.status, stuck.escapes) == (SolverStatus.SADDLE, 0)
+    free = newton(ZERO_PAIR, np.ones((1, 1)), LAM, 100, max_escapes=1)
+    assert (free.status, free.escapes) == (SolverStatus.CONVERGED, 1)
+
+
+def test_a_gradient_limit_that_rounding_cannot_reach(rng):
+    run = newton(
+        random_factors(rng, SHAPES[1]), np.ones((2, 5)), np.ones(3), 50, gradient_limit=0.0
+    )
+    assert run.status is SolverStatus.MAX_ITERATIONS
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3), (3, 3)])
+def test_without_samples_the_minimum_is_the_same(rng, shape):
+    Y = rng.standard_normal(shape)
+    T, Q = without_samples(Y)
+    assert np.sqrt(len(Y)) * Q @ T.T == pytest.approx(Y, abs=1e-14)
+    assert T.shape[1] == min(shape)
+    lam = np.array([0.1, 0.2])
+    W = rng.standard_normal((3, 3))
+    small = newton(alternate([np.zeros((3, T.shape[1])), W], T, lam, 20), T, lam, 100)
+    whole = Y.T / np.sqrt(len(Y))
+    full = newton(alternate([np.zeros((3, len(Y))), W], whole, lam, 20), whole, lam, 100)
+    assert small.loss == pytest.approx(full.loss, rel=1e-13)
+    # The features of the reduced problem are those of the whole one, up to a rotation.
+    H, whole_H = small.factors[0] @ Q.T, full.factors[0]
+    assert pytest.approx(whole_H.T @ whole_H, abs=1e-9) == H.T @ H
+
+
+def test_a_quartic_minimum_is_reached():
+    """λ_1 λ_2 = s: the loss is quartic, and its curvature vanishes with the gradient."""
+    start = [np.full((3, 2), 0.5), np.full((2, 3), -0.4)]
+    lam = np.array([1e-3, 1e3])
+    run = newton(alternate(start, np.eye(2), lam, 20), np.eye(2), lam, 200)
+    assert run.status is SolverStatus.CONVERGED
+    assert run.loss == pytest.approx(1, rel=1e-12)  # nothing is kept
+    # A gradient of 1e-13 leaves a weight of its cube root, 5e-5, so a Gram of 2e-9.
+    assert np.abs(run.factors[1]).max() ** 2 * 1e3 < 1e-6
