@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from benchmarks.machine import header, peak_memory
-from deepnrc.data.access.images import ShardImages
-from deepnrc.data.access.loader import PartLoader
-from deepnrc.data.sets.carla import FRAMES_PER_FILE, HEIGHT, IMAGES, TARGETS, WIDTH, read_carla
+from deepnrc.data import Part
+from deepnrc.data.access.shards import ShardImages
+from deepnrc.data.sets.driving.carla import HEIGHT, WIDTH, read_carla
+from deepnrc.data.sets.driving.drives import FRAMES_PER_FILE, IMAGES, TARGETS
 
 BATCH = 128
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -105,7 +106,7 @@ def through_loader(folder: Path) -> Iterator[int]:
     """As training reads them: float32, the next batch in the background."""
     data = read_carla(folder)
     yield 0
-    for images, _ in PartLoader(data.inputs, data.targets, BATCH, shuffle=True, seed=0):
+    for images, _ in Part(data.inputs, data.targets).loader(BATCH, shuffle=True):
         yield len(images)
 
 

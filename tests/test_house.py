@@ -19,10 +19,6 @@ ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 LONG = {
     "cli/measure.py: measure",
     "cli/sweep.py: sweep",
-    "data/dataset.py: split_data",
-    "data/sets/gemm_kernel.py: compile_kernel",
-    "data/sets/imitation/training.py: train",
-    "data/sets/torch_dataset.py: from_dataset",
     "passes/collect.py: collect",
     "results/diagnosis.py: diagnose",
     "results/evaluate.py: evaluate",

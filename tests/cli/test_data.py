@@ -4,10 +4,11 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from deepnrc.cli.app import app
-from deepnrc.data import build, dataset_names
+from deepnrc.data import build, dataset_names, register, unregister
 
 
 def run(*arguments: object):
@@ -114,7 +115,7 @@ def test_what_cannot_be_done_is_exit_code_1(monkeypatch):
     for arguments, message in (
         (["build", "sgemm"], "'sgemm' cannot be built here; `deepnrc data fetch sgemm` gets"),
         (["fetch", "gemm"], "'gemm' has no files that can be fetched"),
-        (["info", "synthetic", "--option", "colour=1"], "colour: not an option of 'synthetic'"),
+        (["info", "synthetic", "--option", "colour=1"], "colour is not an option of 'synthetic'"),
         (["info", "tabular", "--path", "/nowhere.csv"], "/nowhere.csv is not a file"),
     ):
         result = run(*arguments)
@@ -127,11 +128,55 @@ def test_what_cannot_be_done_is_exit_code_1(monkeypatch):
 def test_options_that_are_none():
     result = run("info", "synthetic", "--option", "rank")
     assert result.exit_code == 2
-    assert "expected KEY=VALUE, got 'rank'" in result.stderr
+    assert "must be KEY=VALUE; got 'rank'" in result.stderr
 
 
-def test_page(tmp_path):
-    result = run("page", "synthetic", "--out", tmp_path / "docs", "--samples", 30)
+def test_a_set_added_by_the_user_is_listed_and_described():
+    @register(name="sine", summary="A noisy sine. Short", targets=("height",), options={"k": "K"})
+    def sine(samples, seed, k=1.0):
+        x = torch.linspace(0, 1, samples)[:, None]
+        return x, (k * x).sin()
+
+    try:
+        line = run("list").stdout.splitlines()[12]
+        assert line.split() == ["sine", "1", "made", "when", "loaded", "A", "noisy", "sine"]
+        info = run("info", "sine", "--samples", 30, "--option", "k=2.5")
+    finally:
+        unregister("sine")
+    assert info.exit_code == 0, info.output
+    assert "sine: A noisy sine. Short\n" in info.stdout
+    assert "  option      k: K\n" in info.stdout
+    assert "30 rows of 1 inputs and 1 target" in info.stdout
+    assert "made from: sine: A noisy sine. Short (samples 30, seed 0, k 2.5)" in info.stdout
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Install a package with one data set and one that cannot be imported."""
+    folder = tmp_path / "site" / "mills-1.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: mills\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text(
+        "[deepnrc.data_sets]\nwindmill = mills:WINDMILL\nwatermill = mills:GONE\n"
+    )
+    (folder.parent / "mills.py").write_text(
+        "from deepnrc.data import Source\n"
+        "WINDMILL = Source(name='windmill', summary='Power of a windmill', read_real=print)\n"
+    )
+    monkeypatch.syspath_prepend(folder.parent)
+    yield
+    sys.modules.pop("mills", None)
+
+
+def test_sets_of_an_installed_package_are_listed_and_described(package):
+    result = run("list")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "docs" / "synthetic.md").exists()
-    assert "images/synthetic.png" in result.stdout
+    lines = [line for line in result.stdout.splitlines() if "mill" in line]
+    assert lines[0].split() == ["windmill", "any", "–", "Power", "of", "a", "windmill"]
+    assert lines[1].split()[:3] == ["watermill", "?", "–"]
+    assert "the entry point 'mills:GONE' of mills, which cannot be imported" in lines[1]
+    info = run("info", "windmill")
+    assert info.exit_code == 0, info.output
+    assert info.stdout.startswith("windmill: Power of a windmill\n")
+    assert "  real files  deepnrc.data.load('windmill', path=…)\n" in info.stdout
+    assert run("info", "watermill").exit_code == 2

@@ -1,9 +1,9 @@
-import sys
-from pathlib import Path
+import dataclasses
 
 import pytest
 
-from deepnrc.data import registry
+from data.toy_source import SOURCES
+from deepnrc.data import find_source, register, unregister
 
 
 @pytest.fixture
@@ -19,8 +19,20 @@ def toy_log(tmp_path, monkeypatch, home):
     log = tmp_path / "log"
     log.touch()
     monkeypatch.setenv("TOY_LOG", str(log))
-    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])
-    for name in ("toy", "toys"):
-        monkeypatch.setitem(registry._MODULES, name, "toy_source")
+    for source in SOURCES:
+        register(source)
     yield log
-    sys.modules.pop("toy_source", None)
+    for source in SOURCES:
+        unregister(source.name)
+
+
+@pytest.fixture
+def change_toy(toy_log):
+    """Register the toy set with other fields."""
+
+    def change(**fields):
+        source = dataclasses.replace(find_source("toy"), **fields)
+        unregister("toy")
+        return register(source)
+
+    return change

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from deepnrc import __version__
-from deepnrc.data import RawData, Truth, split_and_standardize
-from deepnrc.data.access.loader import ImageSelection
+from deepnrc.data import RawData, Truth
+from deepnrc.data.access.images import ImageSelection
 from deepnrc.data.dataset import first_rows, split_data
+from deepnrc.data.splits import split_rows
 from deepnrc.errors import ArgumentError, DeepNRCWarning, NonFiniteError
 
 
@@ -29,16 +30,45 @@ def raw(generator):
     return RawData(inputs, targets, ("a", "b", "c"), ("y", "z"), facts, Truth(1, 0.5))
 
 
-def test_the_split_is_that_of_split_and_standardize(raw):
-    data = split_data(raw, split_seed=9, test_fraction=0.3)
-    other = split_and_standardize(raw.inputs, raw.targets, split_seed=9, test_fraction=0.3)
-    for part in ("train", "test"):
-        for field in ("inputs", "targets"):
-            assert torch.equal(
-                getattr(getattr(data, part), field), getattr(getattr(other, part), field)
-            )
-    assert torch.equal(data.input_scaler.scale, other.input_scaler.scale)
+def test_rows_stay_together_and_are_those_of_the_split(raw):
+    raw = dataclasses.replace(raw, targets=raw.inputs[:, :2] * 2)
+    data = split_data(
+        raw, split_seed=9, test_fraction=0.3, scale_inputs=False, target_scaling="none"
+    )
+    train, test = split_rows(30, test_fraction=0.3, split_seed=9)
+    for part, rows in ((data.train, train), (data.test, test)):
+        assert torch.equal(part.inputs, raw.inputs[rows].float())
+        assert torch.equal(part.targets, raw.targets[rows].float())
+
+
+def test_the_train_part_alone_fits_the_scalers_and_both_parts_are_scaled(raw):
+    plain = split_data(raw, scale_inputs=False, target_scaling="none")
+    data = split_data(raw)
+    train = plain.train.inputs.double()
+    # The plain values are rounded to float32, 6e-8 relative; here they reach 20.
+    torch.testing.assert_close(data.input_scaler.mean, train.mean(dim=0), rtol=0, atol=2e-6)
+    deviation = train.std(dim=0, correction=0)
+    torch.testing.assert_close(data.input_scaler.scale, deviation, rtol=0, atol=2e-6)
+    expected = data.input_scaler.apply(plain.test.inputs)
+    torch.testing.assert_close(data.test.inputs, expected)
+    expected = data.target_scaler.apply(plain.test.targets)
+    torch.testing.assert_close(data.test.targets, expected)
+
+
+def test_float64_is_scaled_before_it_is_rounded(raw):
+    small = torch.arange(10, dtype=torch.float64)[:, None]
+    # float32 has steps of 131072 there.
+    data = split_data(dataclasses.replace(raw, inputs=small + 2.0**40, targets=small))
     assert data.train.inputs.dtype == torch.float32
+    torch.testing.assert_close(data.train.inputs, data.train.targets)
+
+
+def test_a_target_that_is_constant_on_the_train_part_only(raw):
+    raw.targets[:, 1] = 4.0
+    raw.targets[split_rows(30, test_fraction=0.2, split_seed=42)[1], 1] = 9.0
+    with pytest.warns(DeepNRCWarning, match=r"targets: constant .* column\(s\) 1, counted"):
+        data = split_data(raw)
+    assert data.test.targets[:, 1].eq(5).all()
 
 
 def test_minmax_brings_the_train_targets_to_0_and_1_and_inverts(raw):
@@ -100,16 +130,22 @@ def test_what_does_not_fit_is_refused(raw):
     def changed(**fields):
         return dataclasses.replace(raw, **fields)
 
-    with pytest.raises(ArgumentError, match=r"as many rows in one .* got 29 and 30; pass one"):
+    with pytest.raises(ArgumentError, match=r"same number of rows; got 29 and 30: pass one"):
         split_data(changed(inputs=raw.inputs[1:]))
-    with pytest.raises(ArgumentError, match=r"as many rows in one .* got 30 and 29; pass one"):
+    with pytest.raises(ArgumentError, match=r"same number of rows; got 30 and 29: pass one"):
         split_data(changed(inputs=Images(), targets=raw.targets[1:]))
-    with pytest.raises(ArgumentError, match=r"targets: .* got shape \(30,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"targets must be .* got shape \(30,\) of torch.float64: res"
+    ):
         split_data(changed(targets=raw.targets[:, 0]))
+    with pytest.raises(ArgumentError, match=r"inputs must be a floating-.* of torch.int64: resha"):
+        split_data(changed(inputs=raw.inputs.long()))
     for field in ("inputs", "targets"):
         spoiled = getattr(raw, field).clone()
         spoiled[4, 1] = torch.nan
-        with pytest.raises(NonFiniteError, match=rf"{field}: .* column\(s\) 1, counted"):
+        with pytest.raises(
+            NonFiniteError, match=rf"{field} must be finite; .* column\(s\) 1, counted"
+        ):
             split_data(changed(**{field: spoiled}))
 
 
@@ -125,8 +161,8 @@ def test_first_rows(raw):
     assert images.inputs[torch.tensor([6])].unique().tolist() == [6]
 
 
-@pytest.mark.parametrize(("samples", "message"), [(31, "1 to 30, .* got 31; pass fewer"),
-                                                  (0, "at least 1, got 0; pass more")])  # fmt: skip
+@pytest.mark.parametrize(("samples", "message"), [(31, "1 to 30, .* got 31"),
+                                                  (0, "1 to 30, .* got 0")])  # fmt: skip
 def test_first_rows_that_are_not_there(raw, samples, message):
-    with pytest.raises(ArgumentError, match=f"samples: expected {message}"):
+    with pytest.raises(ArgumentError, match=f"samples must be from {message}"):
         first_rows(raw, samples)

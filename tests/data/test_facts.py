@@ -64,5 +64,5 @@ def test_images_are_not_read():
 
 
 def test_broken_targets():
-    with pytest.raises(NonFiniteError, match=r"targets: expected finite .* column\(s\) 0"):
+    with pytest.raises(NonFiniteError, match=r"targets must be finite; .* column\(s\) 0"):
         data_facts(raw([[math.nan]]))

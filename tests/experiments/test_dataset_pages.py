@@ -35,7 +35,7 @@ def test_the_index_has_every_set_and_links_where_pages_are(tmp_path):
 
 def test_a_set_that_is_not_here(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path))
-    with pytest.raises(FileError, match="'sgemm' is not here"):
+    with pytest.raises(FileError, match="'sgemm' is not on this machine"):
         write_page("sgemm", tmp_path)
 
 

@@ -16,6 +16,7 @@ SOURCE = Source(
     origin="a toy shop",
     licence="MIT",
     targets=("y", "z"),
+    make=print,
 )
 
 
@@ -34,6 +35,7 @@ def test_a_source_with_everything():
         SOURCE,
         default_samples=5000,
         build=print,
+        read_built=print,
         read_real=print,
         downloads=(Download("https://x", "x", None),),
         extra="toys",
@@ -81,9 +83,9 @@ def test_a_set_in_numbers():
         'versions: {"numpy": "2"}\n'
         "\n"
         "Targets in their own units, over all rows:\n"
-        "         mean  deviation  least  most\n"
-        "  speed     2          1      1     3\n"
-        "  turn     15          5     10    20\n"
+        "         mean  deviation  min  max\n"
+        "  speed     2          1    1    3\n"
+        "  turn     15          5   10   20\n"
         "\n"
         "Spectrum of Σ_Y (divisor N), with the share of the total:\n"
         "  in own units   25 (96.2 %), 1 (3.85 %)\n"

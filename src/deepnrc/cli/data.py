@@ -16,7 +16,7 @@ app = typer.Typer(help="List, describe, build and fetch data sets.", no_args_is_
 
 
 def _known(name: str) -> str:
-    """A wrong name is wrong usage, and the message names the nearest."""
+    """A wrong name is wrong usage; the message names the nearest."""
     try:
         find_source(name)
     except ArgumentError as error:
@@ -27,7 +27,7 @@ def _known(name: str) -> str:
 def _well_formed(options: list[str] | None) -> list[str]:
     for text in options or []:
         if not text.partition("=")[0] or "=" not in text:
-            raise typer.BadParameter(f"expected KEY=VALUE, got '{text}'")
+            raise typer.BadParameter(f"must be KEY=VALUE; got '{text}'")
     return options or []
 
 
@@ -42,19 +42,21 @@ def _parsed(options: list[str] | None) -> dict[str, object]:
     return parsed
 
 
-Name = Annotated[str, typer.Argument(callback=_known, help="Which; `deepnrc data list` has all.")]
-Samples = Annotated[
-    int | None, typer.Option(min=1, help="Rows; the set's default, or all of the real files.")
+Name = Annotated[
+    str, typer.Argument(callback=_known, help="The data set; `deepnrc data list` shows all.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of a built or synthetic set.")]
-RealPath = Annotated[Path | None, typer.Option(help="The real file or folder.")]
+Samples = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of rows; by default the set's own, or all real rows."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of a built or synthetic set.")]
 Options = Annotated[
     list[str] | None,
     typer.Option(
         "--option",
         metavar="KEY=VALUE",
         callback=_well_formed,
-        help="The set's own; VALUE is JSON or text.",
+        help="An option of this set; VALUE is JSON or text.",
     ),
 ]
 
@@ -67,23 +69,25 @@ def _group() -> None:
 @app.command("list")
 @command
 def list_sets() -> None:
-    """Every data set, and which are on this machine."""
+    """List all data sets, and which of them are on this machine."""
     from deepnrc.data.access.cache import data_folder  # noqa: PLC0415
     from deepnrc.report.data_text import format_table  # noqa: PLC0415
 
     rows = []
     for name in dataset_names():
-        source = find_source(name)
+        try:
+            source = find_source(name)
+        except ArgumentError as error:  # another package's set must not hide the others
+            rows.append((name, "?", "–", f" {error}"))
+            continue
         t = str(len(source.targets)) if source.targets else "any"
         rows.append((name, t, _here(name), f" {source.summary.split('.')[0]}"))
-    width = max(len(row[2]) for row in rows)
-    # The two columns of words to the left, where they are read.
-    shown = [(name, t, here.ljust(width), what) for name, t, here, what in rows]
-    longest = max(len(row[3]) for row in shown)
+    # The two columns of words are padded, because the table aligns to the right.
+    widths = [max(len(row[i]) for row in rows) for i in (2, 3)]
     print(
         format_table(
-            ("name", "t", "here".ljust(width), " what it is".ljust(longest)),
-            [(*row[:3], row[3].ljust(longest)) for row in shown],
+            ("name", "t", "here".ljust(widths[0]), " what it is".ljust(widths[1])),
+            [(*row[:2], *(row[i + 2].ljust(widths[i]) for i in (0, 1))) for row in rows],
         )
     )
     print(f"\nFolder: {data_folder()}")
@@ -93,12 +97,12 @@ def list_sets() -> None:
 @command
 def info(
     name: Name,
-    path: RealPath = None,
+    path: Annotated[Path | None, typer.Option(help="The real file or folder.")] = None,
     samples: Samples = None,
     seed: Seed = 0,
     option: Options = None,
 ) -> None:
-    """What a data set is, how to get it, and the numbers of the one that is here."""
+    """Describe a data set, how to get it, and the statistics of the one on this machine."""
     from deepnrc.data.access.store import built_sets, find_built  # noqa: PLC0415
     from deepnrc.data.facts import data_facts  # noqa: PLC0415
     from deepnrc.data.loading import load_raw  # noqa: PLC0415
@@ -124,13 +128,15 @@ def info(
 def build(
     name: Name,
     samples: Samples = None,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Determines every random choice.")] = 0,
     seconds: Annotated[
-        float | None, typer.Option(min=0.0, help="Most time to train an expert.")
+        float | None, typer.Option(min=0.0, help="Time limit for training an expert.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also where it is there already.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Replace the set if it is built already.")
+    ] = False,
 ) -> None:
-    """Make a set from something real on this machine; does nothing where it is there already."""
+    """Build a data set on this machine; does nothing if it is built already."""
     from deepnrc.data.access.store import build as build_set  # noqa: PLC0415
     from deepnrc.data.facts import data_facts  # noqa: PLC0415
     from deepnrc.data.loading import load_raw  # noqa: PLC0415
@@ -145,36 +151,15 @@ def build(
 @command
 def fetch(
     name: Name,
-    path: Annotated[Path | None, typer.Option(help="Folder; the cache's by default.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default in the cache folder.")
+    ] = None,
 ) -> None:
-    """Get the real files over https, and check or keep their SHA-256."""
+    """Download the real files over https, and check or record their SHA-256."""
     from deepnrc.data.access.download import fetch as fetch_set  # noqa: PLC0415
 
     for file in fetch_set(name, path, say=_say):
         print(f"Written: {file}")
-
-
-@app.command()
-@command
-def page(
-    name: Name,
-    out: Annotated[Path, typer.Option(help="Folder of the pages.")],
-    path: RealPath = None,
-    samples: Samples = None,
-    seed: Seed = 0,
-    option: Options = None,
-    bare: Annotated[
-        bool, typer.Option("--bare", help="Only what is known without the files: no picture.")
-    ] = False,
-) -> None:
-    """Write the set's page of the docs, with its picture."""
-    from deepnrc.experiments.dataset_pages import write_bare_page, write_page  # noqa: PLC0415
-
-    if bare:
-        print(f"Written: {', '.join(map(str, write_bare_page(name, out)))}")
-        return
-    files = write_page(name, out, path, samples=samples, seed=seed, **_parsed(option))
-    print(f"Written: {', '.join(map(str, files))}")
 
 
 def _here(name: str) -> str:

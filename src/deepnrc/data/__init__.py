@@ -1,34 +1,28 @@
-"""Data sets: by name with `load`, each with what it was made from."""
+"""Data sets by name: `load` gives a split and scaled set with its provenance."""
 
 from deepnrc.data.access.download import fetch
 from deepnrc.data.access.store import build, built_sets
 from deepnrc.data.dataset import Dataset
 from deepnrc.data.loading import load, load_raw
-from deepnrc.data.registry import dataset_names, find_source
-from deepnrc.data.sets.imitation.reacher import (
-    ImitationData,
-    build_reacher,
-    load_reacher,
-    save_reacher,
-)
+from deepnrc.data.registry import dataset_names, find_source, register, unregister
+from deepnrc.data.scaling import Scaler
 from deepnrc.data.sets.synthetic import SyntheticData, linear_teacher, nonlinear_teacher
 from deepnrc.data.sets.torch_dataset import from_dataset
-from deepnrc.data.source import ImageRows, RawData, Source, Truth
-from deepnrc.data.splits import Part, Scaler, Splits, split_and_standardize
+from deepnrc.data.source import BuildRequest, Download, ImageRows, RawData, Source, Truth
+from deepnrc.data.splits import Part
 
 __all__ = [
+    "BuildRequest",
     "Dataset",
+    "Download",
     "ImageRows",
-    "ImitationData",
     "Part",
     "RawData",
     "Scaler",
     "Source",
-    "Splits",
     "SyntheticData",
     "Truth",
     "build",
-    "build_reacher",
     "built_sets",
     "dataset_names",
     "fetch",
@@ -37,8 +31,7 @@ __all__ = [
     "linear_teacher",
     "load",
     "load_raw",
-    "load_reacher",
     "nonlinear_teacher",
-    "save_reacher",
-    "split_and_standardize",
+    "register",
+    "unregister",
 ]

@@ -1,6 +1,5 @@
-"""Named columns of a table as a matrix of finite numbers, or a message where they are not."""
+"""Named columns of a table as a matrix of finite numbers."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import DataError, NonFiniteError
+from deepnrc.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,27 +22,26 @@ def column_matrix(frame: "pd.DataFrame", names: Sequence[str], *, path: Path) ->
 
     Args:
         frame: A table.
-        names: Of the columns wanted, in this order.
-        path: The file the table comes from, for messages.
+        names: The columns, in this order.
+        path: The file that the table comes from, for messages.
 
     Raises:
-        DataError: if a column is missing or holds something else than numbers, or there are no
-            rows.
-        NonFiniteError: if a column holds NaN or infinity.
+        DataError: A column is missing or holds something other than numbers, or there are no rows.
+        NonFiniteError: A column holds NaN or infinity.
     """
     import pandas as pd  # noqa: PLC0415  - slow to import
 
     if len(frame) == 0:
-        raise DataError(f"{path}: expected rows of numbers, got none; check that it is complete")
+        raise DataError(f"{path} must have rows of numbers; got none: check that it is complete")
     for name in names:
         if name not in frame.columns:
             raise DataError(_missing(name, [str(column) for column in frame.columns], path))
-        if not (pd.api.types.is_numeric_dtype(frame[name])):
+        if not pd.api.types.is_numeric_dtype(frame[name]):
             text = pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()
             row = int(np.flatnonzero(text.to_numpy())[0]) if text.any() else 0
             raise DataError(
-                f"{path}: expected numbers in column '{name}', got {frame[name].iloc[row]!r} in "
-                f"row {row}, counted from 0; mend the file or choose other columns"
+                f"{path}: column '{name}' must hold numbers; got {frame[name].iloc[row]!r} in row "
+                f"{row}, counted from 0: correct the file or choose other columns"
             )
     values = frame[list(names)].to_numpy(dtype=np.float64, na_value=np.nan)
     broken = ~np.isfinite(values)
@@ -50,17 +49,14 @@ def column_matrix(frame: "pd.DataFrame", names: Sequence[str], *, path: Path) ->
         rows = np.flatnonzero(broken.any(axis=1))
         column = int(np.flatnonzero(broken[rows[0]])[0])
         raise NonFiniteError(
-            f"{path}: expected finite numbers, got {values[rows[0], column]} in column "
-            f"'{names[column]}' of row {rows[0]}, counted from 0 ({len(rows)} such rows); remove "
-            "or fill them",
+            f"{path}: column '{names[column]}' must be finite; got {values[rows[0], column]} in "
+            f"row {rows[0]}, counted from 0 ({len(rows)} such rows): remove or fill them",
             row=int(rows[0]),
         )
-    return torch.from_numpy(values.copy())  # pandas may hand out memory that is its own
+    return torch.from_numpy(values.copy())  # pandas may return memory that it still uses
 
 
 def _missing(name: str, columns: list[str], path: Path) -> str:
-    near = difflib.get_close_matches(name, columns, n=1, cutoff=0.6)
-    hint = f"; the nearest is '{near[0]}'" if near else ""
     shown = ", ".join(repr(column) for column in columns[:20])
     more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
-    return f"{path}: expected a column '{name}'{hint}; its columns are {shown}{more}"
+    return f"{path} has no column '{name}': {did_you_mean(name, columns)}Its columns: {shown}{more}"

@@ -1,19 +1,19 @@
-"""What the targets of a set are like: their spectrum, correlations and ranges."""
+"""Describe the targets of a set: spectrum, correlations and ranges."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from deepnrc.data.dataset import check_matrix
 from deepnrc.data.source import RawData, Truth
-from deepnrc.data.splits import check_matrix
 
 __all__ = ["DataFacts", "data_facts"]
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A set in numbers, over all its rows and in the targets' own units.
+    """Statistics over all rows of a set, in the targets' own units.
 
     Attributes:
         rows: N.
@@ -46,11 +46,11 @@ class DataFacts:
 
 
 def data_facts(raw: RawData) -> DataFacts:
-    """Look at the targets of a set; images are not read.
+    """Compute the statistics of a set's targets; images are not read.
 
     Raises:
-        ArgumentError: if the targets are no floating-point matrix.
-        NonFiniteError: if they hold NaN or infinity.
+        ArgumentError: The targets are not a floating-point matrix.
+        NonFiniteError: They hold NaN or infinity.
     """
     check_matrix("targets", raw.targets)
     values = raw.targets.double()

@@ -1,4 +1,4 @@
-"""One way to every data set: by name, from the real files or from what was built here."""
+"""Load any data set by name: real files, a set built on this machine, or one made in memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,22 +30,22 @@ def load(
 
     Args:
         name: One of `dataset_names`.
-        path: The real file or folder. None takes the real files that `fetch` got, unless `samples`
-            asks for a set built here; where there are none, the built set; synthetic sets are made
-            on the spot.
+        path: The real file or folder. None takes the real files that `fetch` downloaded, unless
+            `samples` is given for a set that can be built; else the built set. Synthetic sets are
+            made in memory.
         split_seed: Seed of the permutation that draws the test part.
         test_fraction: Share of rows for the test part, in (0, 1).
         standardize: Whether columns of inputs and targets are scaled by the train part: inputs to
-            mean 0 and deviation 1, targets as is usual for the set. None is the set's own habit.
-        samples: Rows: of a built or synthetic set, its size; of real files, how many from the
-            first on. None is the set's default size, or all there are.
+            mean 0 and deviation 1, targets as is usual for the set. None is the set's default.
+        samples: Number of rows: the size of a built or synthetic set, or how many of the first
+            rows of real files. None is the set's default size, or all rows.
         seed: Of a built or synthetic set.
-        options: What only this set has; ``deepnrc data info NAME`` lists it.
+        options: For this set alone; ``deepnrc data info NAME`` lists them.
 
     Raises:
-        ArgumentError: if there is no such set or option, or a number makes no sense.
-        DataError: if the real files do not hold what they should.
-        FileError: if files are missing, damaged or altered; the message says how to get them.
+        ArgumentError: There is no such set or option, or a number is out of its range.
+        DataError: The real files have other columns or content.
+        FileError: Files are missing, damaged or altered; the message says how to get them.
 
     Example:
         >>> data = load("synthetic", samples=100, rank=2, target_dim=5)
@@ -77,12 +77,10 @@ def load_raw(
 ) -> RawData:
     """A data set by name as it is stored: not split, in its own units; otherwise like `load`."""
     source = find_source(name)
-    unknown = [option for option in options if option not in source.options]
-    if unknown:
-        known = ", ".join(source.options) or "none beside those of every set"
-        raise ArgumentError(
-            f"{unknown[0]}: not an option of '{name}'; expected one of its options: {known}"
-        )
+    for option in options:
+        if option not in source.options:
+            known = ", ".join(source.options) or "none of its own"
+            raise ArgumentError(f"{option} is not an option of '{name}'; its options: {known}")
     if path is not None:
         return _real(source, Path(path).expanduser(), samples, options)
     if source.make is not None:
@@ -95,12 +93,16 @@ def load_raw(
             place = folder if len(files) > 1 else folder / next(iter(files))
             return _real(source, place, samples, options, files)
     if source.build is None:
-        raise FileError(f"'{name}' is not here; {_how_to_get(source)}")
+        fetch = f"run `deepnrc data fetch {name}` or " if source.downloads else ""
+        raise FileError(
+            f"'{name}' is not on this machine: {fetch}pass path=… of the real files, which come "
+            f"from {source.origin}"
+        )
     count = source.default_samples if samples is None else samples
     built = find_built(name, count, seed)
     if built is None:
         raise FileError(
-            f"'{name}' with {count} samples and seed {seed} is not here; build it with "
+            f"'{name}' with {count} samples and seed {seed} is not on this machine: build it with "
             f"`{build_command(name, count, seed)}`, or pass path=… of the real files"
         )
     raw, sha256 = check_built(source, built, **options)
@@ -114,8 +116,9 @@ def _real(
     options: dict[str, object],
     files: dict[str, str] | None = None,
 ) -> RawData:
+    """Read real files; `files` are their SHA-256 if those are known."""
     if source.read_real is None:
-        raise ArgumentError(f"path: '{source.name}' has no real files to read; leave it out")
+        raise ArgumentError(f"path must be left out for '{source.name}', which has no real files")
     raw = source.read_real(path, **options)
     if files is None and path.is_file():
         files = {path.name: file_sha256(path)}
@@ -126,8 +129,3 @@ def _real(
 def _with_files(raw: RawData, files: dict[str, str]) -> RawData:
     """With the SHA-256 of the files in the provenance, unless the reader gave them itself."""
     return replace(raw, provenance={"files": files} | raw.provenance)
-
-
-def _how_to_get(source: Source) -> str:
-    fetching = f"run `deepnrc data fetch {source.name}` or " if source.downloads else ""
-    return f"{fetching}pass path=… of the real files, which come from {source.origin}"

@@ -1,5 +1,6 @@
-"""What a data set is before it is split, and what the registry knows of where it comes from."""
+"""The records of a data set: its rows before they are split, and what the registry knows of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,15 +8,26 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["BuildRequest", "Download", "ImageRows", "RawData", "Scaling", "Source", "Truth"]
+from deepnrc.errors import ArgumentError
+
+__all__ = [
+    "BuildRequest",
+    "Download",
+    "ImageRows",
+    "RawData",
+    "Scaling",
+    "Source",
+    "Truth",
+    "numbered_names",
+]
 
 Scaling = Literal["standard", "minmax", "none"]
-"""Mean 0 and deviation 1; minimum 0 and maximum 1; as they are. By column, on the train part."""
+"""How columns are scaled, by the train part: to mean 0 and deviation 1, to [0, 1], or not."""
 
 
 @runtime_checkable
 class ImageRows(Protocol):
-    """Images that stay on disk until they are asked for."""
+    """Images that are read from disk when they are needed."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -30,12 +42,12 @@ class ImageRows(Protocol):
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of a synthetic set and of no real one.
+    """What is known about a synthetic set only.
 
     Attributes:
-        rank: Dimension of the subspace the noiseless targets lie in.
-        noise_floor: Mean squared error per target dimension that no model can go below, in the
-            targets' own units.
+        rank: Dimension of the subspace that holds the noiseless targets.
+        noise_floor: Smallest mean squared error per target dimension that a model can reach, in
+            the targets' own units.
     """
 
     rank: int
@@ -64,15 +76,23 @@ class RawData:
     truth: Truth | None = None
 
 
+def numbered_names(symbol: str, columns: int) -> tuple[str, ...]:
+    """Names for columns that have none: ``("x0", "x1", …)``."""
+    return tuple(f"{symbol}{i}" for i in range(columns))
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """What a builder is asked for.
 
     Attributes:
-        samples: Rows wanted.
-        seed: Fixes every random choice.
-        seconds: Most time to spend on training an expert; None is the builder's own bound.
-        say: Takes a line about the progress.
+        samples: Number of rows, at least 1.
+        seed: Determines every random choice; at least 0.
+        seconds: Largest time for training an expert, above 0; None is the builder's own limit.
+        say: Receives lines about the progress.
+
+    Raises:
+        ArgumentError: A number is out of its range.
     """
 
     samples: int
@@ -80,16 +100,23 @@ class BuildRequest:
     seconds: float | None = None
     say: Callable[[str], None] = field(default=lambda line: None)
 
+    def __post_init__(self) -> None:
+        for name, value, least in (("samples", self.samples, 1), ("seed", self.seed, 0)):
+            if value < least:
+                raise ArgumentError(f"{name} must be at least {least}; got {value}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ArgumentError(f"seconds must be above 0; got {self.seconds}")
+
 
 @dataclass(frozen=True)
 class Download:
-    """One file to fetch.
+    """One file to download.
 
     Attributes:
-        url: https only.
+        url: Over https.
         file: Its name in the cache folder.
-        sha256: Of its content; None where the publisher gives none and it is recorded when first
-            fetched.
+        sha256: Of its content; None where the publisher gives none: then that of the first
+            download is recorded.
     """
 
     url: str
@@ -99,35 +126,41 @@ class Download:
 
 @dataclass(frozen=True)
 class Source:
-    """One name of ``deepnrc data list``.
+    """A data set by name: what it is and how its rows are obtained.
+
+    At least one way to the rows is needed: ``read_real``, ``build`` with ``read_built``, or
+    ``make``.
 
     Attributes:
-        name: What `deepnrc.data.load` takes.
-        summary: What it is, in a sentence.
+        name: The name for `deepnrc.data.load`: letters, digits, ``_``, ``.`` and ``-``.
+        summary: What it is, in one sentence.
         origin: Where the real set comes from, with its paper or address.
         licence: Of the real set, or of what it is built with.
-        targets: Names of the targets; t is their number. Empty where the user chooses them.
-        default_samples: Rows that are built unless told otherwise.
+        targets: Names of the targets; t is their number. Empty if the user chooses them.
+        default_samples: Rows to build or make if no number is given.
         standardize: Whether inputs and targets are scaled by default. Images never are.
-        scaling: How targets are scaled where they are; inputs always get mean 0, deviation 1.
-        read_real: Reads the real files at a path; None where there are none.
-        build: Writes a set of the request at a path that does not exist yet (a file or a folder;
-            the registry makes the move there atomic); None where nothing can be built.
-        read_built: Reads what ``build`` wrote, a file of `save_tensors`, which checks itself, or a
-            folder, which the registry checks before.
-        downloads: Files of the real set that can be fetched.
-        options: Keyword arguments of ``load`` that only this set has, and what they mean. They
-            are passed on to ``read_real``, ``read_built`` or, for synthetic sets, ``make``.
-        make: Makes the set in memory, for synthetic sets that need no file.
-        extra: The optional dependency group that building or reading needs.
+        scaling: How targets are scaled if they are; inputs always get mean 0 and deviation 1.
+        read_real: Reads the real files at a path.
+        build: Writes a set for the request at a path that does not exist yet (a file or a folder;
+            it is moved to its place atomically).
+        read_built: Reads what ``build`` wrote: a self-checking file of tensors, or a folder, whose
+            files are checked before.
+        downloads: Files of the real set that can be downloaded.
+        options: Keyword arguments of ``load`` for this set alone, with their meaning. They are
+            passed to ``read_real``, ``read_built`` or ``make``.
+        make: Makes the rows in memory from ``samples``, ``seed`` and the options.
+        extra: The optional dependency group of deepnrc that building or reading needs.
+
+    Raises:
+        ArgumentError: The name has other characters, or there is no way to the rows.
     """
 
     name: str
     summary: str
-    origin: str
-    licence: str
-    targets: tuple[str, ...]
-    default_samples: int = 0
+    origin: str = "not stated"
+    licence: str = "not stated"
+    targets: tuple[str, ...] = ()
+    default_samples: int = 1000
     standardize: bool = True
     scaling: Scaling = "standard"
     read_real: Callable[..., RawData] | None = None
@@ -137,3 +170,17 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict)
     make: Callable[..., RawData] | None = None
     extra: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):  # it becomes part of file names
+            raise ArgumentError(
+                f"name must consist of letters, digits, '_', '.' and '-'; got {self.name!r}"
+            )
+        if (self.build is None) != (self.read_built is None):
+            raise ArgumentError(f"data set '{self.name}' must have both build and read_built")
+        if self.read_real is None and self.build is None and self.make is None:
+            raise ArgumentError(
+                f"data set '{self.name}' must have at least one of read_real, build and make"
+            )
+        if self.downloads and self.read_real is None:
+            raise ArgumentError(f"data set '{self.name}' with downloads must have read_real")

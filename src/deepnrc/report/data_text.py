@@ -1,4 +1,4 @@
-"""Data sets in words and numbers: what ``deepnrc data info`` and the pages of the docs show."""
+"""Data sets as text: what ``deepnrc data info`` and the pages of the docs show."""
 
 import json
 import math
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["facts_text", "format_table", "source_text"]
 
-_SHOWN = 12  # rows and columns of a table of targets; no one reads more
-_ROUNDING = 1e-12  # of the largest eigenvalue
-_WIDE = 60  # characters of an entry that needs no line of its own to be read
+_SHOWN = 12  # largest number of rows and columns of a table
+_ROUNDING = 1e-12  # of the largest eigenvalue; smaller ones count as 0
+_WIDE = 60  # characters that are shown of a structure with more than four times as many
 
 
 def source_text(source: "Source") -> str:
-    """What a set is and how to get it, without looking at its data."""
+    """What a set is and how to get it; its data are not read."""
     lines = [f"{source.name}: {source.summary}"]
     targets = ", ".join(source.targets)
     facts = {
@@ -45,7 +45,7 @@ def source_text(source: "Source") -> str:
 
 
 def facts_text(facts: "DataFacts") -> str:
-    """A set in numbers: size, origin, checksums, targets, spectrum of Σ_Y, correlations."""
+    """Statistics of a set: size, origin, checksums, targets, spectrum of Σ_Y, correlations."""
     shape = " × ".join(map(str, facts.input_shape))
     what = "inputs" if len(facts.input_shape) == 1 else "images"
     t = len(facts.target_names)
@@ -67,7 +67,7 @@ def facts_text(facts: "DataFacts") -> str:
         for i in shown
     ]
     lines += ["", "Targets in their own units, over all rows:"]
-    lines += _indent(format_table(("", "mean", "deviation", "least", "most"), rows))
+    lines += _indent(format_table(("", "mean", "deviation", "min", "max"), rows))
     lines += ["", "Spectrum of Σ_Y (divisor N), with the share of the total:"]
     lines += [f"  in own units   {_spectrum(facts.spectrum)}"]
     lines += [f"  standardized   {_spectrum(facts.standardized_spectrum)}"]
@@ -82,7 +82,7 @@ def facts_text(facts: "DataFacts") -> str:
 
 
 def format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns in line, the first to the left and the rest to the right."""
+    """A table with aligned columns, the first to the left and the rest to the right."""
     lines = [headings, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headings))]
     return "\n".join(
@@ -112,7 +112,7 @@ def _origin(provenance: dict[str, object]) -> list[str]:
 
 def _spectrum(values: tuple[float, ...]) -> str:
     total = sum(values)
-    # float32 targets of low rank leave about 1e-14 of the largest where 0 is meant.
+    # For float32 targets of low rank, rounding leaves eigenvalues of about 1e-14 of the largest.
     resolved = [value for value in values if value > _ROUNDING * values[0]]
     text = ", ".join(
         f"{_number(value)} ({100 * value / total:.3g} %)" for value in resolved[:_SHOWN]

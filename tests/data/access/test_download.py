@@ -1,6 +1,5 @@
 """Fetching from a real server on this machine; the public function insists on https."""
 
-import dataclasses
 import hashlib
 import http.server
 import threading
@@ -132,12 +131,9 @@ def test_redirections_to_other_schemes_are_not_followed(server, tmp_path, there)
 
 
 @pytest.fixture
-def source(monkeypatch, toy_log, server):
+def source(change_toy, server):
     """The toy set with a download from the server."""
-    item = Download(f"{server.base}/file", "data.bin", None)
-    source = dataclasses.replace(find_source("toy"), downloads=(item,))
-    monkeypatch.setattr(__import__("toy_source"), "SOURCES", (source,))
-    return source
+    return change_toy(downloads=(Download(f"{server.base}/file", "data.bin", None),))
 
 
 def test_the_public_function_opens_https_only(source, server, tmp_path):

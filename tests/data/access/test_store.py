@@ -14,8 +14,8 @@ from deepnrc.errors import ArgumentError, FileError
 from deepnrc.storage.manifest import file_sha256
 
 BUILD = (
-    "import sys; sys.path.append(sys.argv[1]); from deepnrc.data import registry, build; "
-    "registry._MODULES[sys.argv[2]] = 'toy_source'; "
+    "import sys; sys.path.append(sys.argv[1]); from deepnrc.data import build, register; "
+    "import toy_source; [register(source) for source in toy_source.SOURCES]; "
     "print(build(sys.argv[2], say=lambda line: print(line, flush=True)))"
 )
 

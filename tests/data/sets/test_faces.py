@@ -13,7 +13,7 @@ from PIL import Image
 from deepnrc.data import load
 from deepnrc.data.sets.faces import age_of, read_faces
 from deepnrc.data.source import ImageRows
-from deepnrc.errors import DataError, DeepNRCError, DeepNRCWarning, FileError
+from deepnrc.errors import ArgumentError, DataError, DeepNRCWarning, FileError
 
 NAMES = (
     "1_0_0_20161219140623097.jpg.chip.jpg",
@@ -169,17 +169,24 @@ def test_by_name_ages_stay_in_years(folder):
 
 
 def test_folders_without_faces(tmp_path):
-    with pytest.raises(FileError, match="gone is not a folder; pass the one with UTKFace's JPEG"):
+    with pytest.raises(FileError, match="gone is not a folder: pass the one with UTKFace's JPEG"):
         read_faces(tmp_path / "gone")
     (tmp_path / "readme.txt").touch()
-    with pytest.raises(DataError, match=r"age_gender_race_date\.jpg, got none among 1 files"):
+    with pytest.raises(DataError, match=r"age_gender_race_date\.jpg; got none among 1 files"):
         read_faces(tmp_path)
+
+
+def test_without_pillow(folder, monkeypatch):
+    for module in ("PIL", "PIL.Image"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ArgumentError, match=r"faces needs PIL, .* install 'deepnrc\[vision\]'`"):
+        read_faces(folder)
 
 
 def test_hugging_face_without_datasets(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     message = r"reading 'someone/faces' from Hugging Face needs datasets, .*`pip install datasets`"
-    with pytest.raises(DeepNRCError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         load("utkface", "hf:someone/faces")
 
 

@@ -111,7 +111,7 @@ def test_a_singular_covariance_lowers_the_rank_of_a_linear_teacher():
 
 def test_a_nonlinear_teacher_that_cannot_have_its_rank():
     # On one direction a ReLU network without biases has two features at most.
-    message = r"rank: none of 1000 teachers drawn has rank 5 on these inputs; choose a lower"
+    message = r"got 5, which none of 1000 teachers drawn has: choose a lower"
     with pytest.raises(ArgumentError, match=message):
         nonlinear_teacher(50, input_dim=3, rank=5, covariance=[1.0, 0.0, 0.0])
 
@@ -119,18 +119,18 @@ def test_a_nonlinear_teacher_that_cannot_have_its_rank():
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        ([1.0, 1.0], r"a 3 × 3 matrix or 3 eigenvalues for input_dim = 3, got shape \(2,\)"),
+        ([1.0, 1.0], r"a 3 × 3 matrix or 3 eigenvalues for input_dim = 3; got shape \(2,\)"),
         (torch.ones(3, 2), r"got shape \(3, 2\)"),
         (torch.tensor(2.0), r"got shape \(\)"),
-        ([1.0, 1.0, -0.1], "symmetric, positive semidefinite matrix that is not 0"),
+        ([1.0, 1.0, -0.1], "symmetric, positive semidefinite matrix other than 0"),
         (torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0, 1]]), "symmetric, positive semidefinite"),
         ([1.0, 1.0, float("nan")], "symmetric, positive semidefinite"),
-        ([0.0, 0.0, 0.0], "matrix that is not 0"),
+        ([0.0, 0.0, 0.0], "matrix other than 0"),
     ],
 )
 @pytest.mark.parametrize("teacher", [linear_teacher, nonlinear_teacher])
 def test_covariances_that_are_none(teacher, covariance, message):
-    with pytest.raises(ArgumentError, match=rf"covariance: expected .*{message}"):
+    with pytest.raises(ArgumentError, match=rf"covariance must be .*{message}"):
         teacher(10, input_dim=3, rank=1, covariance=covariance)
 
 
@@ -150,5 +150,5 @@ def test_by_name_the_truth_is_that_of_the_targets():
 
 
 def test_a_teacher_of_another_kind():
-    with pytest.raises(ArgumentError, match="teacher: expected 'linear' or 'nonlinear', got 'cub"):
+    with pytest.raises(ArgumentError, match="teacher must be 'linear' or 'nonlinear'; got 'cubic"):
         load_raw("synthetic", samples=5, teacher="cubic")

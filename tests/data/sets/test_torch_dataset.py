@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from deepnrc.data import from_dataset, split_and_standardize
-from deepnrc.data.access.loader import ImageSelection
+from deepnrc.data import RawData, from_dataset
+from deepnrc.data.access.images import ImageSelection
+from deepnrc.data.dataset import split_data
 from deepnrc.errors import ArgumentError, DataError, NonFiniteError
 
 
@@ -46,8 +47,12 @@ def targets(generator):
     return torch.rand(20, 2, generator=generator)
 
 
+def split(inputs, targets, **options):
+    return split_data(RawData(inputs, targets, (), (), {}), **options)
+
+
 def test_same_parts_as_from_the_tensors(inputs, targets):
-    expected = split_and_standardize(inputs, targets, split_seed=3, test_fraction=0.5)
+    expected = split(inputs, targets, split_seed=3, test_fraction=0.5)
     pairs = list(zip(inputs, targets, strict=True))
     for dataset in (TensorDataset(inputs, targets), Listed(pairs), Stream(pairs)):
         data = from_dataset(dataset, split_seed=3, test_fraction=0.5)
@@ -82,7 +87,7 @@ def test_numbers_and_arrays_as_samples():
 def test_unpack(inputs, targets):
     samples = [{"state": x, "action": y} for x, y in zip(inputs, targets, strict=True)]
     data = from_dataset(Listed(samples), unpack=lambda s: (s["state"], s["action"]))
-    assert torch.equal(data.train.inputs, split_and_standardize(inputs, targets).train.inputs)
+    assert torch.equal(data.train.inputs, split(inputs, targets).train.inputs)
 
 
 def test_images_are_asked_for_when_needed():
@@ -104,37 +109,39 @@ def test_images_are_asked_for_when_needed():
     [
         (
             [(torch.zeros(2), 1.0), (torch.zeros(3), 1.0)],
-            r"shape \(2,\) .* shape \(3,\) and 1 .* 1",
+            r"shape \(2,\) .* shape \(3,\) and 1 .* 1: resize",
         ),
         (
             [(torch.zeros(2), [1.0]), (torch.zeros(2), [1.0, 2])],
-            r"and 2 targets in sample 1; resize",
+            r"and 2 targets in sample 1: resize",
         ),
-        ([torch.zeros(2)], r"expected samples \(inputs, targets\), got a Tensor; pass unpack"),
-        ([(1, 2, 3)], r"expected samples \(inputs, targets\), got a tuple"),
-        ([("word", 2.0)], "expected numbers as inputs, got a str; pass unpack"),
-        ([(1.0, None)], "expected numbers as targets, got a NoneType; pass unpack"),
+        ([torch.zeros(2)], r"samples \(inputs, targets\); got a Tensor: pass unpack"),
+        ([(1, 2, 3)], r"samples \(inputs, targets\); got a tuple"),
+        ([("word", 2.0)], "numbers as inputs; got a str: pass unpack"),
+        ([(1.0, None)], "numbers as targets; got a NoneType: pass unpack"),
     ],
 )
 def test_samples_that_cannot_be_used(samples, message):
-    with pytest.raises(DataError, match=rf"dataset: .*{message}"):
+    with pytest.raises(DataError, match=rf"dataset must have .*{message}"):
         from_dataset(Listed(samples))
 
 
 def test_data_sets_that_cannot_be_used(inputs, targets):
-    with pytest.raises(ArgumentError, match="dataset: expected samples, got none; pass one that"):
+    with pytest.raises(ArgumentError, match="dataset must have samples; got none"):
         from_dataset(Listed([]))
     image = (torch.zeros(1, 2, 2), 0.0)
-    with pytest.raises(ArgumentError, match=r"got inputs of shape \(1, 2, 2\) from a Stream; flat"):
+    with pytest.raises(ArgumentError, match=r"got inputs of shape \(1, 2, 2\) from a Stream: flat"):
         from_dataset(Stream([image, image]))
-    with pytest.raises(ArgumentError, match=r"got inputs of shape \(4, 2\) from a Listed; flatten"):
+    with pytest.raises(ArgumentError, match=r"got inputs of shape \(4, 2\) from a Listed: flatten"):
         from_dataset(Listed([(torch.zeros(4, 2), 0.0)]))
-    with pytest.raises(ArgumentError, match="expected 3 and 2 names, got 1 and 2"):
+    with pytest.raises(ArgumentError, match="must have 3 and 2 names; got 1 and 2"):
         from_dataset(TensorDataset(inputs, targets), input_names=["a"])
-    with pytest.raises(ArgumentError, match="expected 3 and 2 names, got 3 and 1"):
+    with pytest.raises(ArgumentError, match="must have 3 and 2 names; got 3 and 1"):
         from_dataset(TensorDataset(inputs, targets), target_names=["a"])
-    with pytest.raises(ArgumentError, match=r"with len\(\), or an IterableDataset, got a Endless"):
+    with pytest.raises(
+        ArgumentError, match=r"have len\(\) or be an IterableDataset; got a Endless"
+    ):
         from_dataset(Endless())
     inputs[3, 1] = torch.nan
-    with pytest.raises(NonFiniteError, match=r"inputs: expected finite .* column\(s\) 1"):
+    with pytest.raises(NonFiniteError, match=r"inputs must be finite; .* column\(s\) 1"):
         from_dataset(TensorDataset(inputs, targets))

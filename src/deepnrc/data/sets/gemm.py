@@ -1,7 +1,7 @@
-"""gemm: run times, measured here, of a matrix multiplication by its blocking parameters.
+"""gemm: measured run times of a matrix multiplication for its blocking parameters.
 
-The counterpart of the SGEMM table for any machine: four runs of the same program differ by what
-else the processor does, so that four targets have about one direction for the same reason.
+The counterpart of the SGEMM table for any machine: four runs of the same program differ only by
+the other load of the processor, so that the four targets have about one direction, as in SGEMM.
 """
 
 import importlib.metadata
@@ -19,10 +19,10 @@ from deepnrc.data.sets.gemm_kernel import Kernel, compile_kernel
 from deepnrc.data.source import BuildRequest, RawData, Source
 from deepnrc.errors import ArgumentError
 
-__all__ = ["GRID", "SOURCES", "build_gemm", "measure_run_times", "read_gemm"]
+__all__ = ["GEMM", "GRID", "build_gemm", "measure_run_times", "read_gemm"]
 
 SIZE = 192
-"""Rows and columns of the matrices, float32; no power of 2, where cache lines would collide."""
+"""Rows and columns of the matrices, float32; not a power of 2, where cache lines would collide."""
 
 GRID = {
     "tile_m": (8, 16, 32, 64, 128),
@@ -41,23 +41,22 @@ TARGETS = tuple(f"run{run} (ms)" for run in range(1, RUNS + 1))
 def build_gemm(path: Path, request: BuildRequest) -> None:
     """Time a random choice of the grid and store it; minutes for thousands of configurations.
 
-    The seed fixes which configurations are timed, the numbers in the matrices and the order of the
-    runs. The run times are measurements: they differ each time, on the same machine too.
+    The seed determines which configurations are timed, the numbers in the matrices and the order of
+    the runs. The run times are measurements: they differ each time, on the same machine too.
 
     Args:
         path: The file to write.
         request: At most as many rows as the grid has, 8000.
 
     Raises:
-        ArgumentError: if more rows are asked for than the grid has.
-        DeepNRCError: if numba is not installed.
-        FileError: if the file cannot be written.
+        ArgumentError: The grid has fewer rows than requested, or numba is not installed.
+        FileError: The file cannot be written.
     """
     grid = np.array(list(itertools.product(*GRID.values())), dtype=np.int64)
     if request.samples > len(grid):
         raise ArgumentError(
-            f"samples: expected at most {len(grid)}, the configurations of the grid, got "
-            f"{request.samples}; pass fewer"
+            f"samples must be at most {len(grid)}, the number of configurations in the grid; got "
+            f"{request.samples}"
         )
     rng = np.random.default_rng(request.seed)
     chosen = grid[rng.permutation(len(grid))[: request.samples]]
@@ -85,13 +84,13 @@ def build_gemm(path: Path, request: BuildRequest) -> None:
 def measure_run_times(
     kernel: Kernel, configurations: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Time each configuration four times; each run goes through all of them in its own order.
+    """Time each configuration four times; each run goes through all of them in a random order.
 
-    So whatever slows the machine for a while falls on other configurations in every run.
+    So whatever slows the machine for a while affects different configurations in every run.
 
     Args:
-        kernel: Of `compile_kernel`.
-        configurations: One a row, in the order of `GRID`.
+        kernel: From `compile_kernel`.
+        configurations: One per row, with the columns of `GRID`.
         rng: For the matrices and the orders.
 
     Returns:
@@ -100,7 +99,7 @@ def measure_run_times(
     a, b = (rng.standard_normal((SIZE, SIZE), dtype=np.float32) for _ in range(2))
     c = np.zeros_like(a)
     times = np.zeros((len(configurations), RUNS))
-    kernel(a, b, c, 8, 8, 8, 1, 0, 0, 0, 0)  # compiled at the first call, which is not timed
+    kernel(a, b, c, 8, 8, 8, 1, 0, 0, 0, 0)  # the first call compiles and is not timed
     for run in range(RUNS):
         for row in rng.permutation(len(configurations)):
             configuration = configurations[row].tolist()
@@ -112,10 +111,10 @@ def measure_run_times(
 
 
 def read_gemm(path: Path) -> RawData:
-    """What `build_gemm` wrote.
+    """Read what `build_gemm` wrote.
 
     Raises:
-        FileError: if the file is missing, damaged or altered.
+        FileError: The file is missing, damaged or altered.
     """
     tensors, provenance = load_tensors(path, rebuild=rebuild_command("gemm", path))
     return RawData(
@@ -128,7 +127,7 @@ def read_gemm(path: Path) -> RawData:
 
 
 def _processor() -> str:
-    """Its model, as Linux names it, or its architecture."""
+    """The processor's model as Linux names it, or its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -137,16 +136,14 @@ def _processor() -> str:
     return models[0] if models else platform.machine()
 
 
-SOURCES = (
-    Source(
-        name="gemm",
-        summary="Run times of a blocked matrix multiplication measured here, 4 runs each",
-        origin="measured on this machine; the like of SGEMM (UCI 440)",
-        licence="none needed: every number is measured here",
-        targets=TARGETS,
-        default_samples=5000,
-        build=build_gemm,
-        read_built=read_gemm,
-        extra="gemm",
-    ),
+GEMM = Source(
+    name="gemm",
+    summary="Run times of a blocked matrix multiplication measured here, 4 runs each",
+    origin="measured on this machine; similar to SGEMM (UCI 440)",
+    licence="none needed: every number is measured here",
+    targets=TARGETS,
+    default_samples=5000,
+    build=build_gemm,
+    read_built=read_gemm,
+    extra="gemm",
 )

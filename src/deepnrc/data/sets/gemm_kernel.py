@@ -1,15 +1,13 @@
-"""A blocked matrix multiplication, compiled by numba, whose blocking is given at run time.
-
-This file alone touches numba, and only when something is timed.
-"""
+"""A blocked matrix multiplication, compiled by numba, whose blocking is chosen at run time."""
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.errors import DeepNRCError
+from deepnrc.support.optional import optional_import
 
 __all__ = ["Kernel", "compile_kernel"]
 
@@ -19,64 +17,63 @@ Kernel = Callable[[Matrix, Matrix, Matrix, int, int, int, int, int, int, int, in
 adds A B to C."""
 
 
-def compile_kernel() -> Kernel:  # noqa: C901
+def compile_kernel() -> Kernel:
     """The kernel as machine code; takes some seconds.
 
     Raises:
-        DeepNRCError: if numba is not installed.
+        ArgumentError: numba is not installed.
     """
-    try:
-        import numba  # noqa: PLC0415  # optional and slow to import
-    except ImportError as error:
-        raise DeepNRCError(
-            f"timing a matrix multiplication needs numba, which cannot be imported ({error}); run "
-            "`pip install 'deepnrc[gemm]'`"
-        ) from error
+    numba = optional_import("numba", purpose="timing a matrix multiplication", extra="gemm")
 
     def jit(function: Callable[..., None]) -> Callable[..., None]:
-        # Under a type checker at run time, as in the tests, functions come wrapped.
+        # Under run-time type checks, as in the tests, functions come wrapped.
         compiled: Callable[..., None] = numba.njit(inspect.unwrap(function))
         return compiled
 
-    @jit
-    def tile(a, b, c, unroll):  # type: ignore[no-untyped-def]
-        """C += A B for one tile; `unroll` products a row of C each time it is read and written."""
-        m, depth = a.shape
-        n = b.shape[1]
-        for i in range(m):
-            k = 0
-            if unroll == 8:
-                while k + 8 <= depth:
-                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-                    a4, a5, a6, a7 = a[i, k + 4], a[i, k + 5], a[i, k + 6], a[i, k + 7]
-                    for j in range(n):
-                        c[i, j] += (
-                            (a0 * b[k, j] + a1 * b[k + 1, j])
-                            + (a2 * b[k + 2, j] + a3 * b[k + 3, j])
-                        ) + (
-                            (a4 * b[k + 4, j] + a5 * b[k + 5, j])
-                            + (a6 * b[k + 6, j] + a7 * b[k + 7, j])
-                        )
-                    k += 8
-            elif unroll == 4:
-                while k + 4 <= depth:
-                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-                    for j in range(n):
-                        c[i, j] += (a0 * b[k, j] + a1 * b[k + 1, j]) + (
-                            a2 * b[k + 2, j] + a3 * b[k + 3, j]
-                        )
-                    k += 4
-            elif unroll == 2:
-                while k + 2 <= depth:
-                    a0, a1 = a[i, k], a[i, k + 1]
-                    for j in range(n):
-                        c[i, j] += a0 * b[k, j] + a1 * b[k + 1, j]
-                    k += 2
-            while k < depth:
-                a0 = a[i, k]
+    return _blocked(jit, jit(_tile))
+
+
+def _tile(a: Any, b: Any, c: Any, unroll: int) -> None:
+    """C += A B for one tile, with `unroll` products each time a row of C is read and written."""
+    m, depth = a.shape
+    n = b.shape[1]
+    for i in range(m):
+        k = 0
+        if unroll == 8:
+            while k + 8 <= depth:
+                a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                a4, a5, a6, a7 = a[i, k + 4], a[i, k + 5], a[i, k + 6], a[i, k + 7]
                 for j in range(n):
-                    c[i, j] += a0 * b[k, j]
-                k += 1
+                    c[i, j] += (
+                        (a0 * b[k, j] + a1 * b[k + 1, j]) + (a2 * b[k + 2, j] + a3 * b[k + 3, j])
+                    ) + (
+                        (a4 * b[k + 4, j] + a5 * b[k + 5, j])
+                        + (a6 * b[k + 6, j] + a7 * b[k + 7, j])
+                    )
+                k += 8
+        elif unroll == 4:
+            while k + 4 <= depth:
+                a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                for j in range(n):
+                    c[i, j] += (a0 * b[k, j] + a1 * b[k + 1, j]) + (
+                        a2 * b[k + 2, j] + a3 * b[k + 3, j]
+                    )
+                k += 4
+        elif unroll == 2:
+            while k + 2 <= depth:
+                a0, a1 = a[i, k], a[i, k + 1]
+                for j in range(n):
+                    c[i, j] += a0 * b[k, j] + a1 * b[k + 1, j]
+                k += 2
+        while k < depth:
+            a0 = a[i, k]
+            for j in range(n):
+                c[i, j] += a0 * b[k, j]
+            k += 1
+
+
+def _blocked(jit: Callable[[Any], Any], tile: Any) -> Kernel:
+    """The multiplication by tiles; a closure, because numba compiles the tile's call into it."""
 
     @jit
     def kernel(  # type: ignore[no-untyped-def]
@@ -108,4 +105,4 @@ def compile_kernel() -> Kernel:  # noqa: C901
                         part_b = packed_b[: high_k - k, : high_j - j]
                     tile(part_a, part_b, c[i:high_i, j:high_j], unroll)
 
-    return kernel
+    return kernel  # type: ignore[no-any-return]

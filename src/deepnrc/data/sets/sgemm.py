@@ -1,4 +1,4 @@
-"""SGEMM: measured run times of a GPU matrix multiplication by its tuning parameters (UCI 440)."""
+"""SGEMM: measured run times of a GPU matrix multiplication for its tuning parameters (UCI 440)."""
 
 import zipfile
 import zlib
@@ -8,7 +8,7 @@ from deepnrc.data.columns import column_matrix
 from deepnrc.data.source import Download, RawData, Source
 from deepnrc.errors import DataError, FileError
 
-__all__ = ["SOURCES", "read_sgemm"]
+__all__ = ["SGEMM", "read_sgemm"]
 
 MEMBER = "sgemm_product.csv"
 INPUTS = (
@@ -17,19 +17,19 @@ INPUTS = (
 )
 TARGETS = tuple(f"Run{run} (ms)" for run in range(1, 5))
 ROWS = 241_600
-_LARGEST = 1 << 30  # bytes unpacked, some fifty times the real one
+_LARGEST = 1 << 30  # bytes uncompressed, about fifty times the real table
 
 
 def read_sgemm(path: Path) -> RawData:
     """The 14 parameters and 4 run times of ``sgemm_product.csv``.
 
     Args:
-        path: The CSV file, the zip archive as UCI ships it, or a folder with one of them.
+        path: The CSV file, the zip archive as UCI publishes it, or a folder with one of them.
 
     Raises:
-        DataError: if a column is missing or holds something else than numbers.
-        FileError: if the file is missing, damaged, or an archive without the CSV.
-        NonFiniteError: if a column holds NaN or infinity.
+        DataError: A column is missing, unknown, or holds something other than numbers.
+        FileError: The file is missing, damaged, or an archive without the CSV.
+        NonFiniteError: A column holds NaN or infinity.
     """
     import pandas as pd  # noqa: PLC0415  - slow to import
 
@@ -45,18 +45,18 @@ def read_sgemm(path: Path) -> RawData:
             frame = pd.read_csv(path)
     except FileError:
         raise
-    # pandas' errors are ValueErrors; zlib's and zipfile's are none of ours.
+    # pandas' errors are ValueErrors; zlib's and zipfile's are not.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileError(
-            f"{path} cannot be read as UCI's table ({error}); it may be damaged or cut short. "
-            "Fetch it again with `deepnrc data fetch sgemm`"
+            f"{path} cannot be read as UCI's table ({error}): it may be damaged or truncated; "
+            "download it again with `deepnrc data fetch sgemm`"
         ) from error
     frame.columns = [str(column).strip() for column in frame.columns]
     extra = [column for column in frame.columns if column not in (*INPUTS, *TARGETS)]
     if extra:
         raise DataError(
-            f"{path}: expected the 18 columns of UCI's table, got '{extra[0]}' besides; is it "
-            "another table? `tabular` reads any"
+            f"{path} must have only the 18 columns of UCI's table; got also '{extra[0]}': load "
+            "another table as the set `tabular`"
         )
     n = len(frame)
     made_from = f"the real SGEMM table (UCI 440), {n:,} of {ROWS:,} rows"
@@ -74,44 +74,39 @@ def _file(path: Path) -> Path:
         for file in (path / MEMBER, *sorted(path.glob("*.zip"))):
             if file.is_file():
                 return file
-        raise FileError(f"{path}: expected {MEMBER} or UCI's zip archive in this folder, got none")
+        raise FileError(f"{path} must hold {MEMBER} or UCI's zip archive; got neither")
     if not path.is_file():
         raise FileError(
-            f"{path} is not there; check the path, or get it with `deepnrc data fetch sgemm`"
+            f"{path} does not exist: check the path, or download it with `deepnrc data fetch sgemm`"
         )
     return path
 
 
 def _member(archive: zipfile.ZipFile, path: Path) -> str:
-    """The table's name in the archive; it is read there, nothing is unpacked to the disk."""
+    """The table's name in the archive; it is read there, nothing is unpacked to disk."""
     names = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == MEMBER]
     if len(names) != 1:
-        raise FileError(
-            f"{path}: expected one {MEMBER} in the archive, got {', '.join(archive.namelist())}"
-        )
+        raise FileError(f"{path} must contain {MEMBER} once; got {', '.join(archive.namelist())}")
     size = archive.getinfo(names[0]).file_size
     if size > _LARGEST:
         raise FileError(
-            f"{path}: expected a table of tens of megabytes, got {size:,} bytes unpacked"
+            f"{path} must contain a table of tens of megabytes; got {size:,} bytes uncompressed"
         )
     return names[0]
 
 
-SOURCES = (
-    Source(
-        name="sgemm",
-        summary="Run times of a GPU matrix multiplication by its tuning parameters, 4 runs each",
-        origin="UCI 440, https://doi.org/10.24432/C5MK70 (Ballester-Ripoll et al. 2017)",
-        licence="CC BY 4.0",
-        targets=TARGETS,
-        read_real=read_sgemm,
-        downloads=(
-            Download(
-                url="https://archive.ics.uci.edu/static/public/440/"
-                "sgemm+gpu+kernel+performance.zip",
-                file="sgemm_product.zip",
-                sha256=None,
-            ),
+SGEMM = Source(
+    name="sgemm",
+    summary="Run times of a GPU matrix multiplication by its tuning parameters, 4 runs each",
+    origin="UCI 440, https://doi.org/10.24432/C5MK70 (Ballester-Ripoll et al. 2017)",
+    licence="CC BY 4.0",
+    targets=TARGETS,
+    read_real=read_sgemm,
+    downloads=(
+        Download(
+            url="https://archive.ics.uci.edu/static/public/440/sgemm+gpu+kernel+performance.zip",
+            file="sgemm_product.zip",
+            sha256=None,
         ),
     ),
 )

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from deepnrc.data.columns import column_matrix
 from deepnrc.data.source import RawData, Source
 from deepnrc.errors import ArgumentError, DataError, DeepNRCError, FileError
+from deepnrc.support.optional import optional_import
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SOURCES", "read_table", "read_tabular"]
+__all__ = ["TABULAR", "read_table", "read_tabular"]
 
-_KINDS = (".csv", ".parquet", ".npz", ".safetensors")
+_SUFFIXES = (".csv", ".parquet", ".npz", ".safetensors")
 
 
 def read_tabular(
@@ -34,27 +35,25 @@ def read_tabular(
         inputs: Names of the input columns; None takes every column that is not a target.
 
     Raises:
-        ArgumentError: if no targets are named, a column is both, or no inputs are left.
-        DataError: if a column is missing or holds something else than numbers.
-        FileError: if the file is missing, damaged or of another kind.
-        NonFiniteError: if a column holds NaN or infinity.
+        ArgumentError: No targets are named, a column is both input and target, no inputs are left,
+            or pyarrow is needed and not installed.
+        DataError: A column is missing or holds something other than numbers.
+        FileError: The file is missing, damaged or of another format.
+        NonFiniteError: A column holds NaN or infinity.
     """
     frame, groups = read_table(path)
     target_names = _expand(targets, groups)
     if not target_names:
         raise ArgumentError(
-            "targets: expected the names of the target columns, got none; pass targets=['…'] of "
+            "targets must name at least one column; got none: pass targets=['…'] of "
             f"{', '.join(repr(str(column)) for column in frame.columns[:20])}"
         )
     rest = [str(column) for column in frame.columns if str(column) not in target_names]
     input_names = rest if inputs is None else _expand(inputs, groups)
     both = [name for name in input_names if name in target_names]
     if both or not input_names:
-        raise ArgumentError(
-            f"inputs: expected columns that are no targets, got {both[0]!r} in both"
-            if both
-            else "inputs: expected at least one column that is no target, got none"
-        )
+        got = f"'{both[0]}', which is one" if both else "none"
+        raise ArgumentError(f"inputs must be columns that are not targets; got {got}")
     return RawData(
         inputs=column_matrix(frame, input_names, path=path),
         targets=column_matrix(frame, target_names, path=path),
@@ -68,42 +67,41 @@ def read_tabular(
 
 
 def read_table(path: Path) -> tuple["pd.DataFrame", dict[str, list[str]]]:
-    """A table from a file, and which columns each array with several of them became.
+    """A table from a file, and the columns that each array with several of them became.
 
     Raises:
-        DataError: if arrays differ in their number of rows or have more than two axes.
-        DeepNRCError: if Parquet is asked for and pyarrow is not installed.
-        FileError: if the file is missing, damaged or of another kind.
+        ArgumentError: The file is Parquet and pyarrow is not installed.
+        DataError: Arrays differ in their number of rows or have more than two axes.
+        FileError: The file is missing, damaged or of another format.
     """
     import pandas as pd  # noqa: PLC0415  - slow to import
 
-    kind = path.suffix.lower()
-    if kind not in _KINDS:
-        raise FileError(f"{path}: expected a file that ends in one of {', '.join(_KINDS)}")
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise FileError(f"path must end in one of {', '.join(_SUFFIXES)}; got {path}")
     if not path.is_file():
-        raise FileError(f"{path} is not a file; check the path")
+        raise FileError(f"{path} is not a file: check the path")
     try:
-        if kind == ".csv":
+        if suffix == ".csv":
             return pd.read_csv(path), {}
-        if kind == ".parquet":
+        if suffix == ".parquet":
+            optional_import("pyarrow", purpose=f"reading {path}", extra="parquet")
             return pd.read_parquet(path, engine="pyarrow"), {}
-        return _frame(_npz(path) if kind == ".npz" else _safetensors(path), path)
+        return _frame(_npz(path) if suffix == ".npz" else _safetensors(path), path)
     except DeepNRCError:
         raise
-    except ImportError as error:
-        raise DeepNRCError(
-            f"{path}: reading Parquet needs pyarrow, which cannot be imported ({error}); run "
-            "`pip install pyarrow` or save the table as CSV"
-        ) from error
     # What parsers raise for a damaged file: pandas' and pyarrow's errors are ValueErrors.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileError(
-            f"{path} cannot be read as {kind} ({error}); it may be damaged or cut short"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> FileError:
+    kind = path.suffix.lower()
+    return FileError(f"{path} cannot be read as {kind} ({error}): it may be damaged or truncated")
 
 
 def _npz(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    # Opened here, as np.load leaves the file open where it finds it damaged.
+    # Opened here, because np.load leaves a damaged file open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -115,9 +113,7 @@ def _safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
         tensors = load_file(path)
     except SafetensorError as error:
-        raise FileError(
-            f"{path} cannot be read as .safetensors ({error}); it may be damaged or cut short"
-        ) from error
+        raise _damaged(path, error) from error
     return {name: tensors[name].double().numpy() for name in sorted(tensors)}
 
 
@@ -128,22 +124,21 @@ def _frame(
 
     columns: dict[str, npt.NDArray[np.generic]] = {}
     groups: dict[str, list[str]] = {}
-    rows = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
     for name, array in arrays.items():
         if array.ndim not in (1, 2):
             raise DataError(
-                f"{path}: expected arrays of one or two axes (rows, columns), got shape "
-                f"{array.shape} for '{name}'; save it flattened"
+                f"{path}: arrays must have one or two axes (rows, columns); got shape "
+                f"{array.shape} for '{name}': save it flattened"
             )
         if array.ndim == 1:
             columns[name] = array
         else:
             groups[name] = [f"{name}[{i}]" for i in range(array.shape[1])]
             columns |= dict(zip(groups[name], array.T, strict=True))
-    if len(set(rows.values())) > 1:
+    if len({len(array) for array in arrays.values()}) > 1:
         raise DataError(
-            f"{path}: expected as many rows in each array, got "
-            f"{', '.join(f'{n} in {name!r}' for name, n in rows.items())}"
+            f"{path}: arrays must have the same number of rows; got "
+            f"{', '.join(f'{len(array)} in {name!r}' for name, array in arrays.items())}"
         )
     return pd.DataFrame(columns), groups
 
@@ -153,17 +148,14 @@ def _expand(names: Sequence[str] | str, groups: dict[str, list[str]]) -> list[st
     return [column for name in wanted for column in groups.get(name, [name])]
 
 
-SOURCES = (
-    Source(
-        name="tabular",
-        summary="Your own table, with the target columns named",
-        origin="a CSV, Parquet, NPZ or safetensors file of yours",
-        licence="yours",
-        targets=(),
-        read_real=read_tabular,
-        options={
-            "targets": "names of the target columns",
-            "inputs": "names of the input columns; every column that is no target",
-        },
-    ),
+TABULAR = Source(
+    name="tabular",
+    summary="Your own table, with the target columns named",
+    origin="a CSV, Parquet, NPZ or safetensors file of yours",
+    licence="yours",
+    read_real=read_tabular,
+    options={
+        "targets": "names of the target columns",
+        "inputs": "names of the input columns; every column that is no target",
+    },
 )

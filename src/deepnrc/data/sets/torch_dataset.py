@@ -1,6 +1,6 @@
 """Any PyTorch data set as one of ours: split, scaled, named."""
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,28 +10,12 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 from deepnrc.data.dataset import Dataset, split_data
-from deepnrc.data.source import ImageRows, RawData, Scaling
+from deepnrc.data.source import ImageRows, RawData, numbered_names
 from deepnrc.errors import ArgumentError, DataError
 
 __all__ = ["from_dataset"]
 
 Unpack = Callable[[Any], tuple[Any, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class _DatasetImages:
-    """The images of a map-style data set, asked for one by one when they are needed."""
-
-    dataset: Any
-    unpack: Unpack
-    shape: tuple[int, int, int, int]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: Tensor) -> Tensor:
-        samples = [self.unpack(self.dataset[row])[0] for row in rows.tolist()]
-        return torch.stack([_tensor("inputs", sample) for sample in samples])
 
 
 def from_dataset(
@@ -47,97 +31,112 @@ def from_dataset(
 ) -> Dataset:
     """Split and scale any PyTorch ``Dataset`` of (inputs, targets).
 
-    The data set is read once from end to end. Vectors are kept in memory; of images (c × h × w) in
-    a data set with ``len`` and indices only the targets are, and the images are asked for again,
-    row by row, when they are needed. So it must give the same image for a row each time: put random
-    augmentation elsewhere.
+    The data set is read once from beginning to end. Vectors are kept in memory. Of images
+    (c × h × w) in a data set with ``len`` and indices only the targets are kept; the images are
+    read again, row by row, when they are needed. So it must give the same image for a row each
+    time: apply random augmentation elsewhere.
 
     Args:
         dataset: Its samples are (inputs, targets), each a number, array or tensor.
-        unpack: Takes a sample that is something else and gives (inputs, targets).
+        unpack: Takes a sample of another form and returns (inputs, targets).
         input_names: One per column; x0, x1, … by default.
         target_names: One per column; y0, y1, … by default.
         split_seed: Seed of the permutation that draws the test part.
         test_fraction: Share of rows for the test part, in (0, 1).
         standardize: Whether columns of inputs (not images) and targets get mean 0 and deviation 1
             on the train part.
-        name: Of the data set, for the provenance; its type's by default.
+        name: Of the data set, for the provenance; by default the name of its type.
 
     Raises:
-        ArgumentError: if there are no samples, names do not fit, or images cannot be asked for
-            again.
-        DataError: if a sample is no pair of numbers, or shapes differ from sample to sample.
-        NonFiniteError: if inputs in memory or targets hold NaN or infinity.
+        ArgumentError: There are no samples, names do not fit, or images cannot be read again.
+        DataError: A sample is not a pair of numbers, or shapes differ between samples.
+        NonFiniteError: Inputs in memory or targets hold NaN or infinity.
     """
-    take = _pair if unpack is None else unpack
-    lazy = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
+    rows, targets = _read(dataset, _pair if unpack is None else unpack)
+    images = not isinstance(rows, Tensor)
+    width = 1 if images else rows.shape[1]
+    x_names = ("image",) if images else tuple(input_names or numbered_names("x", width))
+    y_names = tuple(target_names or numbered_names("y", targets.shape[1]))
+    if len(x_names) != width or len(y_names) != targets.shape[1]:
+        raise ArgumentError(
+            f"input_names and target_names must have {width} and {targets.shape[1]} names; got "
+            f"{len(x_names)} and {len(y_names)}"
+        )
+    kind = name or type(dataset).__name__
+    made_from = f"the PyTorch data set {kind}, {len(targets)} samples"
+    return split_data(
+        RawData(rows, targets, x_names, y_names, {"data": kind, "made_from": made_from}),
+        split_seed=split_seed,
+        test_fraction=test_fraction,
+        scale_inputs=standardize,
+        target_scaling="standard" if standardize else "none",
+    )
+
+
+def _read(dataset: TorchDataset[Any], unpack: Unpack) -> tuple[Tensor | ImageRows, Tensor]:
+    """One pass: vectors as a matrix or images by row, and the matrix of targets."""
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
     first: Tensor | None = None
     for row, sample in enumerate(_samples(dataset)):
-        pair = take(sample)
+        pair = unpack(sample)
         x, y = _tensor("inputs", pair[0]), _tensor("targets", pair[1]).reshape(-1)
         first = x if first is None else first
         if x.shape != first.shape or (targets and y.shape != targets[0].shape):
             raise DataError(
-                f"dataset: expected inputs of shape {tuple(first.shape)} and as many targets in "
-                f"each sample, got shape {tuple(x.shape)} and {len(y)} targets in sample {row}; "
+                f"dataset must have inputs of shape {tuple(first.shape)} and as many targets in "
+                f"each sample; got shape {tuple(x.shape)} and {len(y)} targets in sample {row}: "
                 "resize or pad them first"
             )
         targets.append(y)
         if x.ndim < 2:
             inputs.append(x.reshape(-1))
     if first is None:
-        raise ArgumentError("dataset: expected samples, got none; pass one that is not empty")
-    rows: Tensor | ImageRows
+        raise ArgumentError("dataset must have samples; got none")
     if first.ndim < 2:
-        rows = torch.stack(inputs)
-        columns = tuple(input_names or (f"x{i}" for i in range(rows.shape[1])))
-    elif first.ndim == 3 and lazy:
-        c, h, w = first.shape
-        rows, columns = _DatasetImages(dataset, take, (len(targets), c, h, w)), ("image",)
-    else:
+        return torch.stack(inputs), torch.stack(targets)
+    if first.ndim != 3 or isinstance(dataset, IterableDataset) or not isinstance(dataset, Sized):
         raise ArgumentError(
-            f"dataset: expected vectors, or images (c, h, w) with len() and indices, got inputs of "
-            f"shape {tuple(first.shape)} from a {type(dataset).__name__}; flatten them in `unpack`"
+            "dataset must give vectors, or images (c, h, w) with len() and indices; got inputs of "
+            f"shape {tuple(first.shape)} from a {type(dataset).__name__}: flatten them in `unpack`"
         )
-    stacked = torch.stack(targets)
-    names = tuple(target_names or (f"y{i}" for i in range(stacked.shape[1])))
-    width = rows.shape[1] if isinstance(rows, Tensor) else 1
-    if len(columns) != width or len(names) != stacked.shape[1]:
-        raise ArgumentError(
-            f"input_names and target_names: expected {width} and {stacked.shape[1]} names, got "
-            f"{len(columns)} and {len(names)}"
-        )
-    kind = name or type(dataset).__name__
-    made_from = f"the PyTorch data set {kind}, {len(targets)} samples"
-    scaling: Scaling = "standard" if standardize else "none"
-    return split_data(
-        RawData(rows, stacked, columns, names, {"data": kind, "made_from": made_from}),
-        split_seed=split_seed,
-        test_fraction=test_fraction,
-        scale_inputs=standardize,
-        target_scaling=scaling,
-    )
+    c, h, w = first.shape
+    return _DatasetImages(dataset, unpack, (len(targets), c, h, w)), torch.stack(targets)
 
 
-def _samples(dataset: TorchDataset[Any]) -> Iterable[Any]:
+@dataclass(frozen=True, eq=False)
+class _DatasetImages:
+    """The images of a map-style data set, read one by one when they are needed."""
+
+    dataset: Any
+    unpack: Unpack
+    shape: tuple[int, int, int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        samples = [self.unpack(self.dataset[row])[0] for row in rows.tolist()]
+        return torch.stack([_tensor("inputs", sample) for sample in samples])
+
+
+def _samples(dataset: TorchDataset[Any]) -> Iterator[Any]:
     if isinstance(dataset, IterableDataset):
         yield from dataset
     elif isinstance(dataset, Sized):
         yield from (dataset[row] for row in range(len(dataset)))
     else:
         raise ArgumentError(
-            f"dataset: expected one with len(), or an IterableDataset, got a "
-            f"{type(dataset).__name__}; give it a __len__"
+            f"dataset must have len() or be an IterableDataset; got a {type(dataset).__name__}: "
+            "give it a __len__"
         )
 
 
 def _pair(sample: Any) -> tuple[Any, Any]:
     if not isinstance(sample, tuple | list) or len(sample) != 2:
         raise DataError(
-            f"dataset: expected samples (inputs, targets), got a {type(sample).__name__}; pass "
-            "unpack=… that makes such a pair of it"
+            f"dataset must have samples (inputs, targets); got a {type(sample).__name__}: pass "
+            "unpack=… that returns such a pair"
         )
     return sample[0], sample[1]
 
@@ -147,7 +146,7 @@ def _tensor(name: str, value: Any) -> Tensor:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"dataset: expected numbers as {name}, got a {type(value).__name__}; pass unpack=… "
-            "that turns it into a tensor"
+            f"dataset must have numbers as {name}; got a {type(value).__name__}: pass unpack=… "
+            "that returns tensors"
         ) from error
     return tensor if tensor.is_floating_point() else tensor.float()

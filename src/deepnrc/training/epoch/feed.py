@@ -1,12 +1,12 @@
 """Batches of the training and test data: tensors in memory, or images from disk."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from deepnrc.data.access.images import read_ahead
 from deepnrc.data.source import ImageRows
 
 __all__ = ["Feed", "ImageFeed", "InOrder", "TensorFeed", "make_feed"]
@@ -82,13 +82,8 @@ class ImageFeed:
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Batch]:
         """As of `TensorFeed`."""
         batches = torch.split(order, _sizes(len(order), batch_size))
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead = reader.submit(self._images.__getitem__, batches[0])
-            for rows, following in zip(batches, (*batches[1:], None), strict=True):
-                images = ahead.result()
-                if following is not None:
-                    ahead = reader.submit(self._images.__getitem__, following)
-                yield images.to(self._device), self.targets[rows.to(self._device)]
+        for rows, images in read_ahead(self._images, batches):
+            yield images.to(self._device), self.targets[rows.to(self._device)]
 
 
 class InOrder:

@@ -1,6 +1,6 @@
 import pytest
 
-from deepnrc.data.sets.imitation.training import Recipe
+from deepnrc.data.sets.imitation.recipes import Recipe
 
 
 @pytest.fixture(scope="session")

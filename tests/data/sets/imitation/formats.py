@@ -1,6 +1,4 @@
-"""Write expert sets as their publishers do: Minari 0.5 and D4RL v2 in HDF5, JAT in Arrow."""
-
-import json
+"""Write expert sets as their publishers do: Minari 0.5 and D4RL v2 in HDF5, JAT in Parquet."""
 
 import h5py
 import numpy as np
@@ -63,24 +61,8 @@ def jat_table(episodes):
     )
 
 
-def write_arrow(table, path, new=pyarrow.ipc.new_stream, **options):
-    with pyarrow.OSFile(str(path), "wb") as sink, new(sink, table.schema) as writer:
-        writer.write_table(table, **options)
-    return path
-
-
 def write_jat(path, episodes):
-    """In the format of the suffix: .parquet, .arrow, .jsonl or .json."""
-    table = jat_table(episodes)
-    rows = table.to_pylist()
-    if path.suffix == ".parquet":
-        parquet.write_table(table, path, row_group_size=2)
-    elif path.suffix == ".arrow":
-        write_arrow(table, path, max_chunksize=3)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    elif path.suffix == ".json":
-        path.write_text(json.dumps(rows))
+    parquet.write_table(jat_table(episodes), path, row_group_size=2)
     return path
 
 

@@ -11,7 +11,7 @@ import torch
 from data.sets.imitation.formats import assert_holds, episode, write_d4rl, write_minari
 from deepnrc.data.sets.imitation.readers import read_real
 from deepnrc.data.sets.imitation.tasks import HOPPER, REACHER, SWIMMER
-from deepnrc.errors import DataError, DeepNRCError, FileError, NonFiniteError
+from deepnrc.errors import ArgumentError, DataError, FileError, NonFiniteError
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class TestMinari:
 
     def test_no_steps_at_all(self, tmp_path, rng):
         path = write_minari(tmp_path / "main_data.hdf5", [episode(rng, 0)])
-        message = r"swimmer: expected at least one \(state, action\) pair, got none in 1 episodes"
+        message = r"for swimmer must hold at least one \(state, action\) pair; got none in 1 episo"
         with pytest.raises(DataError, match=message):
             read_real(SWIMMER, path)
 
@@ -65,8 +65,8 @@ class TestMinari:
         with h5py.File(path, "a") as file:
             del file["episode_7/actions"]
         message = (
-            r"main_data\.hdf5, episode_7: expected a dataset 'actions' as Minari and D4RL have it, "
-            r"got infos, observations, rewards, terminations, truncations; pass a file"
+            r"main_data\.hdf5, episode_7 must have a dataset 'actions'; got infos, observations, "
+            r"rewards, terminations, truncations: pass a file in the format of Minari or D4RL"
         )
         with pytest.raises(DataError, match=message):
             read_real(SWIMMER, path)
@@ -76,7 +76,7 @@ class TestMinari:
         with h5py.File(path, "a") as file:
             del file["episode_0/observations"]
             file["episode_0/observations/achieved_goal"] = np.zeros(3)
-        message = r"episode_0: expected 'observations' to be one dataset, got a group of achieved_g"
+        message = r"episode_0: 'observations' must be one dataset; got a group of achieved_goal:"
         with pytest.raises(DataError, match=message):
             read_real(SWIMMER, path)
 
@@ -84,8 +84,8 @@ class TestMinari:
     def test_lengths_that_do_not_match(self, tmp_path, rng, extra):
         path = write_minari(tmp_path / "main_data.hdf5", [episode(rng, 5, extra=extra)])
         message = (
-            r"main_data\.hdf5, episode_0: expected as many observations as actions, or one more "
-            rf"for the end, got {5 + extra} observations and 5 actions; the file is damaged"
+            r"main_data\.hdf5, episode_0 must have as many observations as actions, or one more; "
+            rf"got {5 + extra} observations and 5 actions: the file is damaged"
         )
         with pytest.raises(DataError, match=message):
             read_real(SWIMMER, path)
@@ -95,14 +95,14 @@ class TestMinari:
         path = write_minari(tmp_path / "main_data.hdf5", [episode(rng, 5)])
         with h5py.File(path, "a") as file:
             file[f"episode_0/{name}"].resize((4,))
-        message = rf"episode_0: expected as many {name} as actions, got 4 and 5; the file is dam"
+        message = rf"episode_0 must have as many {name} as actions; got 4 and 5: the file is dam"
         with pytest.raises(DataError, match=message):
             read_real(SWIMMER, path)
 
     def test_truncated_file(self, tmp_path, episodes):
         path = write_minari(tmp_path / "main_data.hdf5", episodes)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        message = r"main_data\.hdf5 cannot be read as HDF5 \(.*\); is it whole\? Fetch or copy it"
+        message = r"main_data\.hdf5 cannot be opened as HDF5 \(.*\): it is missing, truncated by an"
         with pytest.raises(FileError, match=message):
             read_real(SWIMMER, path)
 
@@ -118,7 +118,7 @@ class TestMinari:
     def test_not_hdf5(self, tmp_path):
         path = tmp_path / "main_data.hdf5"
         path.write_text("version https://git-lfs.github.com/spec/v1\n")
-        with pytest.raises(FileError, match=r"main_data\.hdf5 cannot be read as HDF5"):
+        with pytest.raises(FileError, match=r"main_data\.hdf5 cannot be opened as HDF5"):
             read_real(SWIMMER, path)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39])
@@ -127,8 +127,8 @@ class TestMinari:
         observations[[2, 4], 3] = bad
         path = write_minari(tmp_path / "main_data.hdf5", [(observations, actions)])
         message = (
-            r"observations of main_data\.hdf5, episode_0: expected finite numbers, got NaN, "
-            r"infinity or more than float32 holds in 2 row\(s\), the first is row 2 counted from 0"
+            r"observations of main_data\.hdf5, episode_0 must be finite in float32; got NaN, "
+            r"infinity or larger numbers in 2 row\(s\), the first is row 2 counted from 0"
         )
         with pytest.raises(NonFiniteError, match=message) as caught:
             read_real(SWIMMER, path)
@@ -138,7 +138,7 @@ class TestMinari:
         observations, actions = episode(rng, 6)
         actions[5, 1] = np.nan
         path = write_minari(tmp_path / "main_data.hdf5", [(observations, actions)])
-        with pytest.raises(NonFiniteError, match=r"actions of .*episode_0: .* first is row 5"):
+        with pytest.raises(NonFiniteError, match=r"actions of .*episode_0 must .* first is row 5"):
             read_real(SWIMMER, path)
 
     def test_nan_after_the_last_action_is_left_out(self, tmp_path, rng):
@@ -150,15 +150,15 @@ class TestMinari:
     def test_wrong_action_width(self, tmp_path, rng):
         path = write_minari(tmp_path / "main_data.hdf5", [episode(rng, 5, d=11, t=2)])
         message = (
-            r"actions of main_data\.hdf5, episode_0: expected shape \(steps, 3\), got \(5, 2\); is "
-            r"this another environment's file\?"
+            r"actions of main_data\.hdf5, episode_0 must have the shape \(steps, 3\); got \(5, 2\)"
+            r": pass a file of this environment"
         )
         with pytest.raises(DataError, match=message):
             read_real(HOPPER, path)
 
     def test_wrong_observation_width(self, tmp_path, rng):
         path = write_minari(tmp_path / "main_data.hdf5", [episode(rng, 5, d=17)])
-        message = r"observations of .*: expected shape \(steps, 10 or 11\), got \(6, 17\)"
+        message = r"observations of .* must have the shape \(steps, 10 or 11\); got \(6, 17\)"
         with pytest.raises(DataError, match=message):
             read_real(REACHER, path)
 
@@ -167,7 +167,7 @@ class TestMinari:
         with h5py.File(path, "a") as file:
             del file["episode_0/actions"]
             file["episode_0/actions"] = [b"left", b"right"]
-        with pytest.raises(DataError, match=r"actions of .*: expected real numbers, got"):
+        with pytest.raises(DataError, match=r"actions of .* must be real numbers; got"):
             read_real(SWIMMER, path)
 
     def test_reacher_with_eleven_observations(self, tmp_path, rng):
@@ -185,8 +185,8 @@ class TestMinari:
         episodes = [episode(rng, 4, d=11), episode(rng, 3, d=10)]
         path = write_minari(tmp_path / "main_data.hdf5", episodes)
         message = (
-            r"observations of main_data\.hdf5, episode_1: expected 11 columns as in the episodes "
-            r"before, got 10; pass files of one version of reacher only"
+            r"observations of main_data\.hdf5, episode_1 must have 11 columns as in the episodes "
+            r"before; got 10: pass files of one version of reacher"
         )
         with pytest.raises(DataError, match=message):
             read_real(REACHER, path)
@@ -229,14 +229,14 @@ class TestD4RL:
         path = tmp_path / "a.hdf5"
         with h5py.File(path, "w") as file:
             file["rgb"] = np.zeros((2, 3))
-        message = r"a\.hdf5: expected a dataset 'observations' as Minari and D4RL have it, got rgb;"
+        message = r"a\.hdf5 must have a dataset 'observations'; got rgb: pass a file"
         with pytest.raises(DataError, match=message):
             read_real(HOPPER, path)
 
     def test_empty_file(self, tmp_path):
         path = tmp_path / "a.hdf5"
         h5py.File(path, "w").close()
-        with pytest.raises(DataError, match=r"'observations' as Minari and D4RL have it, got noth"):
+        with pytest.raises(DataError, match=r"must have a dataset 'observations'; got nothing: "):
             read_real(HOPPER, path)
 
     @pytest.mark.parametrize("name", ["observations", "terminals", "timeouts"])
@@ -248,7 +248,7 @@ class TestD4RL:
             shorter = file[name][:4]
             del file[name]
             file[name] = shorter
-        message = rf"a\.hdf5: expected as many {name} as actions, got 4 and 5; the file is damaged"
+        message = rf"a\.hdf5 must have as many {name} as actions; got 4 and 5: the file is damaged"
         with pytest.raises(DataError, match=message):
             read_real(HOPPER, path)
 
@@ -256,7 +256,7 @@ class TestD4RL:
         observations, actions = episode(rng, 6, d=11, t=3, extra=0)
         observations[4, 0] = np.nan
         path = write_d4rl(tmp_path / "a.hdf5", observations, actions, terminals=np.arange(6) == 2)
-        message = r"observations of a\.hdf5, episode 1 \(from row 3\): .* the first is row 1 "
+        message = r"observations of a\.hdf5, episode 1 \(from row 3\) must .* first is row 1 "
         with pytest.raises(NonFiniteError, match=message):
             read_real(HOPPER, path)
 
@@ -264,6 +264,6 @@ class TestD4RL:
         path = tmp_path / "a.hdf5"
         path.touch()
         monkeypatch.setitem(sys.modules, "h5py", None)
-        message = r"a\.hdf5 needs h5py, .*h5py.*; run `pip install 'deepnrc\[imitation\]'`"
-        with pytest.raises(DeepNRCError, match=message):
+        message = r"a\.hdf5 needs h5py, .*h5py.*: run `pip install 'deepnrc\[imitation\]'`"
+        with pytest.raises(ArgumentError, match=message):
             read_real(HOPPER, path)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from deepnrc.data.sets.imitation.playing import episode_seed, play
-from deepnrc.errors import ArgumentError
 
 
 def lean(state):
@@ -67,8 +66,3 @@ def test_streams_and_neighboring_seeds_share_no_episode():
         play("Hopper-v5", lean, seed=0, episodes=1, stream=stream).states[0] for stream in (0, 1)
     ]
     assert not np.array_equal(*starts)
-
-
-def test_seed_below_zero():
-    with pytest.raises(ArgumentError, match=r"seed: expected .* at least 0, got -1; pass a larger"):
-        play("Hopper-v5", lean, seed=-1)

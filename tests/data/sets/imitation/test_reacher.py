@@ -1,3 +1,5 @@
+"""The Reacher set and its scripted expert, in the simulator."""
+
 import contextlib
 import json
 import subprocess
@@ -10,37 +12,48 @@ import pytest
 import torch
 
 from deepnrc.data.sets.imitation import reacher_expert
-from deepnrc.data.sets.imitation.reacher import (
-    EPISODE_STEPS,
-    build_reacher,
-    expert_returns,
-    load_reacher,
-    reacher_path,
-    save_reacher,
-)
-from deepnrc.errors import ArgumentError, DeepNRCError, FileError
+from deepnrc.data.sets.imitation.building import build_scripted, read_built
+from deepnrc.data.sets.imitation.playing import play
+from deepnrc.data.sets.imitation.tasks import REACHER
+from deepnrc.data.source import BuildRequest
+from deepnrc.errors import ArgumentError, FileError
+
+EPISODE_STEPS = 50  # gymnasium's own limit; Reacher never ends earlier
+
+
+def build(folder, samples, seed=0):
+    path = folder / f"reacher-samples{samples}-seed{seed}.safetensors"
+    build_scripted(path, BuildRequest(samples, seed))
+    return path
+
+
+def expert_returns(episodes, *, seed=0):
+    """The sum of rewards of each episode; 0 would be perfect."""
+    expert = reacher_expert.expert_action
+    return play("Reacher-v5", expert, seed=seed, episodes=episodes).returns
 
 
 @pytest.fixture(scope="module")
-def data():
-    return build_reacher(120, seed=3)
+def path(tmp_path_factory):
+    """120 pairs with seed 3."""
+    return build(tmp_path_factory.mktemp("built"), 120, 3)
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path))
-    return tmp_path / "data"
+@pytest.fixture(scope="module")
+def data(path):
+    return read_built(REACHER, path)
 
 
 def test_shapes_types_and_names(data):
     assert data.inputs.shape == (120, 10)
     assert data.targets.shape == (120, 2)
     assert data.inputs.dtype == data.targets.dtype == torch.float32
-    assert len(data.input_names) == 10
-    assert len(data.target_names) == 2
+    assert data.input_names == reacher_expert.OBSERVATION_NAMES
+    assert data.target_names == reacher_expert.ACTION_NAMES
 
 
 def test_provenance(data):
+    assert json.loads(json.dumps(data.provenance)) == data.provenance
     said = dict(data.provenance)
     assert "from the observation only" in said.pop("expert")
     assert said.pop("observation").startswith("10 numbers; the 11 of Reacher-v4")
@@ -108,15 +121,13 @@ def test_episodes_follow_each_other(data):
     assert len(targets.unique(dim=0)) == 3
 
 
-def test_same_seed_same_bits(data):
-    again = build_reacher(120, seed=3)
-    assert torch.equal(again.inputs, data.inputs)
-    assert torch.equal(again.targets, data.targets)
-    assert again.provenance == data.provenance
+def test_built_twice_is_the_same_bytes(path, tmp_path):
+    assert build(tmp_path, 120, 3).read_bytes() == path.read_bytes()
 
 
-def test_smaller_set_is_the_beginning_of_a_larger_one(data):
-    assert torch.equal(build_reacher(7, seed=3).inputs, data.inputs[:7])
+def test_smaller_set_is_the_beginning_of_a_larger_one(data, tmp_path):
+    small = read_built(REACHER, build(tmp_path, 7, 3))
+    assert torch.equal(small.inputs, data.inputs[:7])
 
 
 def test_neighboring_seeds_share_no_episode():
@@ -125,9 +136,9 @@ def test_neighboring_seeds_share_no_episode():
     assert len(np.unique(returns)) == 9
 
 
-def test_global_generators_are_left_alone():
+def test_global_generators_are_left_alone(tmp_path):
     before = np.random.get_state(), torch.get_rng_state()
-    build_reacher(1)
+    build(tmp_path, 1)
     assert str(np.random.get_state()) == str(before[0])
     assert torch.equal(torch.get_rng_state(), before[1])
 
@@ -141,99 +152,48 @@ def test_expert_solves_reacher():
     assert returns.max() < 0
 
 
-def test_the_fingertip_ends_on_every_reachable_target():
+def test_the_fingertip_ends_on_every_reachable_target(tmp_path):
     # 2 mm, where the target is a ball with a radius of 9 mm and some 20 cm away at the start.
-    data = build_reacher(40 * EPISODE_STEPS, seed=1)
+    data = read_built(REACHER, build(tmp_path, 40 * EPISODE_STEPS, 1))
     last = data.inputs.reshape(40, EPISODE_STEPS, 10)[:, -1]
     reachable = last[:, 4:6].norm(dim=1) > 0.02
     assert reachable.sum() >= 35
     assert last[reachable, 8:10].norm(dim=1).max() < 0.002  # m
 
 
-def test_round_trip_in_the_cache(data, cache):
-    path = save_reacher(data)
-    assert path == cache / "reacher-samples120-seed3.safetensors"
-    assert path == reacher_path(samples=120, seed=3)
-    loaded = load_reacher(samples=120, seed=3)
-    assert torch.equal(loaded.inputs, data.inputs)
-    assert torch.equal(loaded.targets, data.targets)
-    assert loaded.input_names == data.input_names
-    assert loaded.target_names == data.target_names
-    assert loaded.provenance == data.provenance
-
-
-def test_round_trip_at_a_path(data, tmp_path):
-    path = tmp_path / "mine.safetensors"
-    assert save_reacher(data, path) == path
-    assert torch.equal(load_reacher(path).inputs, data.inputs)
-
-
-def test_provenance_is_plain_json(data):
-    assert json.loads(json.dumps(data.provenance)) == data.provenance
-
-
-def test_set_that_was_not_built():
-    message = (
-        r"reacher-samples1000-seed0\.safetensors does not exist; build it with "
-        r"`deepnrc data build reacher --samples 1000`"
-    )
+@pytest.mark.parametrize(("end", "message"), [(b"", "cannot be read"), (b"\0", "was altered")])
+def test_a_damaged_file_says_how_to_build_it_again(path, tmp_path, end, message):
+    copy = tmp_path / path.name
+    content = path.read_bytes()
+    assert content[-1] != 0
+    copy.write_bytes(content[:-1] + end)
+    message = rf"reacher-samples120-seed3\.safetensors {message} .* --samples 120 --seed 3`"
     with pytest.raises(FileError, match=message):
-        load_reacher()
-
-
-def test_set_of_another_seed_that_was_not_built():
-    with pytest.raises(FileError, match=r"seed7.* `deepnrc .* --samples 20 --seed 7`"):
-        load_reacher(samples=20, seed=7)
-
-
-def test_truncated_file(data):
-    path = save_reacher(data)
-    path.write_bytes(path.read_bytes()[:-1])
-    message = r"reacher-samples120-seed3\.safetensors cannot be read .* --samples 120 --seed 3`"
-    with pytest.raises(FileError, match=message):
-        load_reacher(samples=120, seed=3)
-
-
-def test_altered_byte(data):
-    path = save_reacher(data)
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    message = r"reacher-samples120-seed3\.safetensors was altered .* --samples 120 --seed 3`"
-    with pytest.raises(FileError, match=message):
-        load_reacher(samples=120, seed=3)
-
-
-def test_bad_arguments():
-    with pytest.raises(ArgumentError, match=r"samples: expected .* at least 1, got 0; pass"):
-        build_reacher(0)
-    with pytest.raises(ArgumentError, match=r"episodes: expected .* at least 1, got -2; pass"):
-        expert_returns(-2)
-    with pytest.raises(ArgumentError, match=r"seed: expected .* at least 0, got -1; pass"):
-        build_reacher(1, seed=-1)
+        read_built(REACHER, copy)
 
 
 @pytest.mark.parametrize("module", ["gymnasium", "mujoco"])
-def test_missing_simulator(monkeypatch, module):
+def test_missing_simulator(monkeypatch, tmp_path, module):
     monkeypatch.setitem(sys.modules, module, None)
-    message = rf"needs gymnasium .*{module}.*; run `pip install 'deepnrc\[imitation\]'`"
-    with pytest.raises(DeepNRCError, match=message):
-        build_reacher(1)
+    message = rf"Reacher-v5 needs {module}, .*: run `pip install 'deepnrc\[imitation\]'`"
+    with pytest.raises(ArgumentError, match=message):
+        build(tmp_path, 1)
 
 
-def test_loading_needs_no_simulator(data, monkeypatch):
-    save_reacher(data)
+def test_reading_needs_no_simulator(path, monkeypatch):
     for module in ("gymnasium", "mujoco"):
         monkeypatch.setitem(sys.modules, module, None)
-    load_reacher(samples=120, seed=3)
+    read_built(REACHER, path)
 
 
-def test_importing_loads_no_simulator_and_building_draws_from_no_global_generator():
+def test_importing_loads_no_simulator_and_playing_draws_from_no_global_generator():
     # In a process of its own: here the simulator is loaded, and beartype draws from `random`.
     code = (
-        "import random, sys; from deepnrc.data.sets.imitation import build_reacher; "
+        "import random, sys; from deepnrc.data.sets.imitation import building, playing, sources; "
         "print([name for name in ('gymnasium', 'mujoco') if name in sys.modules]); "
-        "before = random.getstate(); build_reacher(1); print(random.getstate() == before)"
+        "before = random.getstate(); "
+        "playing.play('Reacher-v5', building.expert_action, seed=0, episodes=1); "
+        "print(random.getstate() == before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "True"]

@@ -137,6 +137,6 @@ def test_linear_interpolation_fails():
 
 @pytest.mark.parametrize("shape", [(11,), (3, 10)])
 def test_wrong_shape_is_refused(shape):
-    message = r"observation: expected shape \(10,\) as Reacher-v5 gives it, got \(.*\); pass one"
+    message = r"observation must have the shape \(10,\) of Reacher-v5; got \(.*\): pass one"
     with pytest.raises(ArgumentError, match=message):
         expert_action(np.zeros(shape))

@@ -5,9 +5,11 @@ import pytest
 import deepnrc.data
 from data.sets.imitation.formats import episode, write_minari
 from deepnrc.data.access.store import build
-from deepnrc.data.sets.imitation import SOURCES
-from deepnrc.data.sets.imitation.tasks import HOPPER, REACHER, SWIMMER, TASKS
+from deepnrc.data.sets.imitation import sources
+from deepnrc.data.sets.imitation.tasks import HOPPER, SWIMMER, TASKS
 from deepnrc.data.source import BuildRequest
+
+SOURCES = (sources.SWIMMER, sources.REACHER, sources.HOPPER)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +79,7 @@ def test_column_order_is_the_simulators(task, joints):
 
 
 def test_reacher_is_built_and_read(tmp_path):
-    source = next(s for s in SOURCES if s.name == REACHER.name)
+    source = sources.REACHER
     path = tmp_path / "draft"
     source.build(path, BuildRequest(samples=60, seed=2))
     raw = source.read_built(path)

@@ -9,7 +9,7 @@ import torch
 
 from deepnrc.data.sets.imitation import training
 from deepnrc.data.sets.imitation.training import train
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -160,18 +160,6 @@ def test_progress_is_said(tiny):
     assert lines[-1].endswith(" while exploring")
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
-def test_bound_that_is_no_time(tiny, seconds):
-    message = rf"seconds: expected a time above 0 for training an expert, got {seconds}; pass"
-    with pytest.raises(ArgumentError, match=message):
-        train("Swimmer-v5", tiny, seed=0, seconds=seconds)
-
-
-def test_seed_below_zero(tiny):
-    with pytest.raises(ArgumentError, match=r"seed: expected .* at least 0, got -2"):
-        train("Swimmer-v5", tiny, seed=-2)
-
-
 def test_large_seed(tiny):
     train("Swimmer-v5", tiny, seed=2**63)  # NumPy's old generator takes 32 bits only
 
@@ -179,8 +167,8 @@ def test_large_seed(tiny):
 @pytest.mark.parametrize("module", ["gymnasium", "mujoco", "stable_baselines3"])
 def test_what_is_missing_is_named(tiny, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
-    message = rf"Swimmer-v5.* needs .*{module}.*; run `pip install 'deepnrc\[imitation\]'`"
-    with pytest.raises(DeepNRCError, match=message):
+    message = rf"Swimmer-v5 needs {module}, .*: run `pip install 'deepnrc\[imitation\]'`"
+    with pytest.raises(ArgumentError, match=message):
         train("Swimmer-v5", tiny, seed=0)
 
 

@@ -1,69 +1,69 @@
-"""Build a set of the imitation tasks on this machine, and read what was built."""
+"""Build the imitation sets with an expert on this machine, and read what was built."""
 
 from pathlib import Path
 
 import torch
 
 from deepnrc.data.access.cache import load_tensors, rebuild_command, save_tensors
-from deepnrc.data.sets.imitation.experts import expert
-from deepnrc.data.sets.imitation.playing import check_at_least, play
-from deepnrc.data.sets.imitation.reacher import build_reacher, save_reacher
-from deepnrc.data.sets.imitation.tasks import Task
-from deepnrc.data.sets.imitation.training import Recipe
+from deepnrc.data.sets.imitation.experts import load_or_train
+from deepnrc.data.sets.imitation.playing import Act, play
+from deepnrc.data.sets.imitation.reacher_expert import expert_action
+from deepnrc.data.sets.imitation.recipes import Recipe
+from deepnrc.data.sets.imitation.tasks import REACHER, Task
 from deepnrc.data.source import BuildRequest, RawData
 
 __all__ = ["build_scripted", "build_trained", "read_built"]
 
 
 def build_scripted(path: Path, request: BuildRequest) -> None:
-    """Play Reacher with the scripted expert (`build_reacher`) and write the pairs.
+    """Run Reacher with its scripted expert and write the pairs.
+
+    The same request gives a bit-identical file with the same versions of gymnasium, MuJoCo and
+    NumPy; a smaller set is the beginning of a larger one with the same seed.
 
     Raises:
-        ArgumentError: if the samples or the seed are too few or too small.
-        DeepNRCError: if gymnasium or MuJoCo is not installed.
-        FileError: if the file cannot be written.
+        ArgumentError: gymnasium or MuJoCo is not installed.
+        FileError: The file cannot be written.
     """
-    save_reacher(build_reacher(request.samples, seed=request.seed), path)
+    made_by = f"a scripted expert in {REACHER.environment}, played on this machine"
+    facts: dict[str, object] = {
+        "expert": "scripted, from the observation only: inverse kinematics to the nearer elbow "
+        "pose, then a proportional-derivative law per joint, clipped to [-1, 1]",
+        "observation": "10 numbers; the 11 of Reacher-v4 and older include fingertip minus target "
+        "along z, which is always 0 and was removed in Reacher-v5",
+    }
+    _write_pairs(REACHER, path, request, expert_action, made_by, facts)
 
 
 def build_trained(
     task: Task, path: Path, request: BuildRequest, *, recipe: Recipe | None = None
 ) -> None:
-    """Play a task with its trained expert and write the pairs; trains it where none is kept.
+    """Run a task with its trained expert and write the pairs; trains the expert where none is kept.
 
-    The expert is kept in the cache folder, so another number of samples trains nothing. A set of
-    fewer samples is the beginning of a larger one with the same seed. Same request, same bits, on
-    the same machine and versions and unless time cut the training (the provenance says so).
+    The expert is kept in the cache folder and serves sets of any size. A smaller set is the
+    beginning of a larger one with the same seed. The same request gives a bit-identical file on
+    the same machine and versions, unless the time limit cut the training short; the provenance
+    says whether it did.
 
     Args:
         task: Swimmer or Hopper.
         path: The file to write.
-        request: Samples (at least 1), seed, time bound of the training.
-        recipe: Another training than the task's own.
+        request: Samples, seed, and the time limit of the training.
+        recipe: Replaces the task's own recipe.
 
     Raises:
-        ArgumentError: if the samples, the seed or the seconds are too few or too small.
-        DeepNRCError: if gymnasium, MuJoCo or stable-baselines3 is not installed.
-        FileError: if a file cannot be written.
+        ArgumentError: gymnasium, MuJoCo or stable-baselines3 is not installed.
+        FileError: A file cannot be written.
     """
-    check_at_least("samples", request.samples, 1)
-    teacher = expert(
+    teacher = load_or_train(
         task, seed=request.seed, seconds=request.seconds, say=request.say, recipe=recipe
     )
-    played = play(task.environment, teacher.policy, seed=request.seed, samples=request.samples)
-    rows = slice(request.samples)
     facts = teacher.facts
+    made_by = (
+        f"an expert in {task.environment}, trained with PPO on this machine "
+        f"(mean return {facts['mean_return']:.0f})"
+    )
     provenance = {
-        "data": task.name,
-        "made_from": f"{request.samples} (state, action) pairs of an expert in "
-        f"{task.environment}, trained with PPO on this machine "
-        f"(mean return {facts['mean_return']:.0f})",
-        "environment": task.environment,
-        **played.versions,
-        "seed": request.seed,
-        "samples": request.samples,
-        "episodes": len(played.returns),
-        "mean_return": float(played.returns.mean()),
         "expert": facts["algorithm"],
         "expert_returns": f"{facts['mean_return']:.1f} on average over "
         f"{facts['judged_episodes']} other episodes, from {facts['lowest_return']:.1f} to "
@@ -71,6 +71,26 @@ def build_trained(
         "reproducible": facts["reproducible"],
         "training": facts,
     }
+    _write_pairs(task, path, request, teacher.policy, made_by, provenance)
+
+
+def _write_pairs(
+    task: Task, path: Path, request: BuildRequest, act: Act, made_by: str, facts: dict[str, object]
+) -> None:
+    """Run whole episodes and write their first ``request.samples`` pairs."""
+    played = play(task.environment, act, seed=request.seed, samples=request.samples)
+    provenance = {
+        "data": task.name,
+        "made_from": f"{request.samples} (state, action) pairs of {made_by}",
+        "environment": task.environment,
+        **played.versions,
+        "seed": request.seed,
+        "samples": request.samples,
+        "episodes": len(played.returns),
+        "mean_return": float(played.returns.mean()),
+        **facts,
+    }
+    rows = slice(request.samples)
     save_tensors(
         path,
         {
@@ -89,7 +109,7 @@ def read_built(task: Task, path: Path) -> RawData:
     """Read what `build_scripted` or `build_trained` wrote.
 
     Raises:
-        FileError: if the file is missing, damaged or altered; the message says how to build it.
+        FileError: The file is missing, damaged or altered; the message says how to build it.
     """
     tensors, description = load_tensors(path, rebuild=rebuild_command(task.name, path))
     return RawData(

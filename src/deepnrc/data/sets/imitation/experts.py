@@ -1,4 +1,4 @@
-"""The trained experts for Swimmer and Hopper: how each is trained, judged and kept."""
+"""The trained experts for Swimmer and Hopper, kept in the cache folder with their returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,49 +7,25 @@ from pathlib import Path
 from deepnrc.data.access.cache import data_folder, load_tensors, save_tensors
 from deepnrc.data.sets.imitation.playing import Played, play
 from deepnrc.data.sets.imitation.policy import Policy
+from deepnrc.data.sets.imitation.recipes import RECIPES, Recipe
 from deepnrc.data.sets.imitation.tasks import Task
-from deepnrc.data.sets.imitation.training import Recipe, Trained, train
+from deepnrc.data.sets.imitation.training import Trained, train
 from deepnrc.errors import FileError
 
-__all__ = ["RECIPES", "Expert", "expert", "expert_path"]
+__all__ = ["Expert", "expert_path", "load_or_train"]
 
-JUDGED_EPISODES = 10
-JUDGED = 1  # stream of the episodes that judge an expert; those of the data sets are stream 0
-
-# Found with a few runs; what they reach is in docs/datasets. The time bounds are far above what
-# a free core needs (some 3 and 5 minutes), as an expert that is cut short cannot be had again.
-RECIPES = {
-    "swimmer": Recipe(
-        steps=600_000,
-        gamma=0.9999,
-        gae_lambda=0.98,
-        learning_rate=6e-4,
-        batch=256,
-        rollout=1024,
-        normalize_reward=False,
-        seconds=1800.0,
-    ),
-    "hopper": Recipe(
-        steps=600_000,
-        gamma=0.99,
-        gae_lambda=0.95,
-        learning_rate=3e-4,
-        batch=128,
-        rollout=512,
-        normalize_reward=True,
-        seconds=3600.0,
-    ),
-}
+EVALUATION_EPISODES = 10
+EVALUATION_STREAM = 1  # of the episodes that evaluate an expert; those of the data sets are 0
 
 
 @dataclass(frozen=True, eq=False)
 class Expert:
-    """A trained policy with what has to be known of it.
+    """A trained policy and how it was trained.
 
     Attributes:
-        policy: State to action.
-        facts: Recipe, steps taken, versions, whether time cut the training, and the returns of
-            the episodes that judged it. Only what JSON can hold.
+        policy: From a state to an action.
+        facts: Recipe, steps taken, versions, whether the time limit cut the training short, and
+            the returns of the evaluation episodes. Only what JSON can hold.
     """
 
     policy: Policy
@@ -59,13 +35,13 @@ class Expert:
 def expert_path(task: Task, *, seed: int, cut_at: float | None = None) -> Path:
     """The file in the cache folder that holds the expert of this seed.
 
-    An expert whose training a time bound of `cut_at` seconds cut short has a file of its own.
+    An expert whose training was cut short after `cut_at` seconds has a separate file.
     """
     cut = "" if cut_at is None else f"-cut-{cut_at:g}s"
     return data_folder() / f"{task.name}-expert-seed{seed}{cut}.safetensors"
 
 
-def expert(
+def load_or_train(
     task: Task,
     *,
     seed: int,
@@ -73,54 +49,54 @@ def expert(
     say: Callable[[str], None] = lambda line: None,
     recipe: Recipe | None = None,
 ) -> Expert:
-    """The expert for a task: the kept one if there is one, or else one trained now and kept.
+    """The kept expert for a task and seed; where there is none, one is trained now and kept.
 
     Args:
-        task: One that has a recipe.
-        seed: At least 0; fixes the training.
-        seconds: Most wall-clock time for training; None is the recipe's bound.
-        say: Takes a line about the progress.
-        recipe: Another than the task's in `RECIPES`.
-
-    Returns:
-        The expert. Where time cut the training short, the facts say so.
+        task: A task with a recipe.
+        seed: At least 0; determines the training.
+        seconds: Largest wall-clock time of the training; None is the recipe's limit.
+        say: Receives lines about the progress.
+        recipe: Replaces the task's recipe in `RECIPES`.
 
     Raises:
-        ArgumentError: if `seed` or `seconds` is too small.
-        DeepNRCError: if an expert has to be trained and what that needs is not installed.
-        FileError: if the expert cannot be written.
+        ArgumentError: An expert has to be trained and a library for it is not installed.
+        FileError: The expert cannot be written.
     """
     recipe = RECIPES[task.name] if recipe is None else recipe
-    bound = recipe.seconds if seconds is None else seconds
-    whole, cut = expert_path(task, seed=seed), expert_path(task, seed=seed, cut_at=bound)
+    limit = recipe.seconds if seconds is None else seconds
+    whole, cut = expert_path(task, seed=seed), expert_path(task, seed=seed, cut_at=limit)
     for path in (whole, cut):
         kept = _kept(path, recipe, say)
         if kept is not None:
-            say(f"{task.environment}: taking the expert kept in {path}")
+            say(f"{task.environment}: using the expert in {path}")
             return kept
 
     trained = train(task.environment, recipe, seed=seed, seconds=seconds, say=say)
-    judged = play(
-        task.environment, trained.policy, seed=seed, episodes=JUDGED_EPISODES, stream=JUDGED
+    evaluation = play(
+        task.environment,
+        trained.policy,
+        seed=seed,
+        episodes=EVALUATION_EPISODES,
+        stream=EVALUATION_STREAM,
     )
-    facts = _facts(trained, judged, recipe=recipe, seed=seed, bound=bound)
+    facts = _facts(trained, evaluation, recipe=recipe, seed=seed, limit=limit)
     say(
-        f"{task.environment}: mean return {facts['mean_return']:.0f} over {JUDGED_EPISODES} "
-        "episodes" + (f", training cut after {bound:g} s" if trained.cut else "")
+        f"{task.environment}: mean return {facts['mean_return']:.0f} over {EVALUATION_EPISODES} "
+        "episodes" + (f", training cut short after {limit:g} s" if trained.cut else "")
     )
     save_tensors(cut if trained.cut else whole, trained.policy.to_tensors(), facts)
     return Expert(trained.policy, facts)
 
 
 def _facts(
-    trained: Trained, judged: Played, *, recipe: Recipe, seed: int, bound: float
+    trained: Trained, evaluation: Played, *, recipe: Recipe, seed: int, limit: float
 ) -> dict[str, object]:
-    """What is written down of a training and of the episodes that judged its outcome."""
-    reproducible = "yes, bit by bit on the same machine and versions"
+    """What is stored about a training and its evaluation."""
+    reproducible = "yes, bit for bit on the same machine with the same versions"
     if trained.cut:
         reproducible = (
-            f"no: cut by the time bound of {bound:g} s after {trained.steps} of {recipe.steps} "
-            "steps; another run stops elsewhere"
+            f"no: cut short by the time limit of {limit:g} s after {trained.steps} of "
+            f"{recipe.steps} steps; another run stops elsewhere"
         )
     return {
         "algorithm": f"PPO of stable-baselines3, {trained.steps} steps, discount {recipe.gamma:g}, "
@@ -132,16 +108,16 @@ def _facts(
         "trained_with": trained.versions,
         "cut_by_time": trained.cut,
         "reproducible": reproducible,
-        "mean_return": float(judged.returns.mean()),
-        "lowest_return": float(judged.returns.min()),
-        "highest_return": float(judged.returns.max()),
-        "mean_length": float(judged.steps.mean()),
-        "judged_episodes": len(judged.returns),
+        "mean_return": float(evaluation.returns.mean()),
+        "lowest_return": float(evaluation.returns.min()),
+        "highest_return": float(evaluation.returns.max()),
+        "mean_length": float(evaluation.steps.mean()),
+        "judged_episodes": len(evaluation.returns),
     }
 
 
 def _kept(path: Path, recipe: Recipe, say: Callable[[str], None]) -> Expert | None:
-    """The expert in a file, unless it is missing, damaged or of another recipe."""
+    """The expert in a file; None where it is missing, damaged or of another recipe."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Episodes in HDF5 files: Minari's (one group an episode) and D4RL's (flat). h5py only here.
+"""Episodes in HDF5 files: Minari's (one group per episode) and D4RL's (flat).
 
 Minari: groups ``episode_0`` … with ``observations`` (one row more than ``actions``), ``actions``,
 ``terminations``, ``truncations``. D4RL: ``observations`` and ``actions`` with as many rows,
@@ -7,12 +7,14 @@ Minari: groups ``episode_0`` … with ``observations`` (one row more than ``acti
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from deepnrc.data.access.hdf5 import open_hdf5
 from deepnrc.data.sets.imitation.episodes import Episode
 from deepnrc.errors import DataError, DeepNRCError, FileError
 
@@ -22,26 +24,16 @@ __all__ = ["hdf5_episodes"]
 def hdf5_episodes(path: Path) -> Iterator[Episode]:
     """The episodes of a Minari or D4RL file, in the order of their numbers.
 
-    Args:
-        path: The file.
-
     Yields:
         Episodes with the shapes that the file has; only what ends an episode is checked here.
 
     Raises:
-        DeepNRCError: if h5py is not installed.
-        FileError: if the file is missing or damaged.
-        DataError: if it is no such file, or lengths do not match.
+        ArgumentError: h5py is not installed.
+        FileError: The file is missing or damaged.
+        DataError: The file is of another format, or lengths do not match.
     """
     try:
-        import h5py  # noqa: PLC0415  # optional
-    except ImportError as error:
-        raise DeepNRCError(
-            f"reading {path} needs h5py, which cannot be imported ({error}); run "
-            "`pip install 'deepnrc[imitation]'`"
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
+        with closing(open_hdf5(path, extra="imitation")) as file:
             names = [name for name in file if re.fullmatch(r"episode_\d+", name)]
             if names:
                 # By number: in the file's own order episode_10 comes before episode_2.
@@ -50,45 +42,48 @@ def hdf5_episodes(path: Path) -> Iterator[Episode]:
             else:
                 yield from _d4rl_episodes(file, path.name)
     except (OSError, RuntimeError) as error:  # h5py's errors for damaged files
+        if isinstance(error, DeepNRCError):
+            raise
         raise FileError(
-            f"{path} cannot be read as HDF5 ({error}); is it whole? Fetch or copy it again"
+            f"{path} cannot be read as HDF5 ({error}): it may be damaged; copy or download it again"
         ) from error
 
 
 def _minari_episode(group: Any, place: str) -> Episode:
-    episode = Episode(
-        place, _dataset(group, "observations", place), _dataset(group, "actions", place)
-    )
+    observations = _dataset(group, "observations", place)
+    actions = _dataset(group, "actions", place)
     for name in ("terminations", "truncations"):
-        if name in group and len(_dataset(group, name, place)) != len(episode.actions):
-            raise DataError(
-                f"{place}: expected as many {name} as actions, got {len(group[name])} and "
-                f"{len(episode.actions)}; the file is damaged"
-            )
-    return episode
+        if name in group:
+            _check_length(name, _dataset(group, name, place), actions, place)
+    return Episode(place, observations, actions)
 
 
 def _d4rl_episodes(file: Any, place: str) -> Iterator[Episode]:
     observations = _dataset(file, "observations", place)
     actions = _dataset(file, "actions", place)
+    _check_length("observations", observations, actions, place)
     over = np.zeros(len(actions), dtype=bool)
-    ends = [name for name in ("terminals", "timeouts") if name in file]
-    lengths = {name: len(_dataset(file, name, place)) for name in ends}
-    for name, length in {"observations": len(observations), **lengths}.items():
-        if length != len(actions):
-            raise DataError(
-                f"{place}: expected as many {name} as actions, got {length} and {len(actions)}; "
-                "the file is damaged or not of D4RL's format"
-            )
-    for name in ends:
-        over |= _dataset(file, name, place).astype(bool).reshape(-1)
-    # Steps after the last end are an episode that was not finished; they are pairs all the same.
+    for name in ("terminals", "timeouts"):
+        if name in file:
+            ends = _dataset(file, name, place)
+            _check_length(name, ends, actions, place)
+            over |= ends.astype(bool).reshape(-1)
+    # Steps after the last end are an unfinished episode; they are pairs all the same.
     starts = [0, *(np.flatnonzero(over) + 1).tolist()]
     for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(actions)], strict=True)):
         if stop > start:
-            rows = slice(start, stop)
             label = f"{place}, episode {number} (from row {start})"
-            yield Episode(label, observations[rows], actions[rows])
+            yield Episode(label, observations[start:stop], actions[start:stop])
+
+
+def _check_length(
+    name: str, values: npt.NDArray[Any], actions: npt.NDArray[Any], place: str
+) -> None:
+    if len(values) != len(actions):
+        raise DataError(
+            f"{place} must have as many {name} as actions; got {len(values)} and {len(actions)}: "
+            "the file is damaged or of another format"
+        )
 
 
 def _dataset(group: Any, name: str, place: str) -> npt.NDArray[Any]:
@@ -96,14 +91,13 @@ def _dataset(group: Any, name: str, place: str) -> npt.NDArray[Any]:
     if name not in group:
         there = ", ".join(sorted(group)) or "nothing"
         raise DataError(
-            f"{place}: expected a dataset '{name}' as Minari and D4RL have it, got {there}; pass "
-            "a file of one of these formats"
+            f"{place} must have a dataset '{name}'; got {there}: pass a file in the format of "
+            "Minari or D4RL"
         )
     if not hasattr(group[name], "dtype"):
         raise DataError(
-            f"{place}: expected '{name}' to be one dataset, got a group of "
-            f"{', '.join(sorted(group[name]))}; sets with observations of several parts are not "
-            "of these tasks"
+            f"{place}: '{name}' must be one dataset; got a group of "
+            f"{', '.join(sorted(group[name]))}: pass a file whose observations are one array"
         )
     values: npt.NDArray[Any] = group[name][()]
     return values

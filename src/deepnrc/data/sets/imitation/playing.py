@@ -1,4 +1,4 @@
-"""Play an environment with an expert and keep what it saw and did. gymnasium is imported here."""
+"""Run an expert in its environment and record the (state, action) pairs."""
 
 import contextlib
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.support.optional import optional_import
 
-__all__ = ["Act", "Played", "check_at_least", "episode_seed", "play", "simulator"]
+__all__ = ["Act", "Played", "episode_seed", "play", "simulator"]
 
 Act = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """What an expert saw and did, step after step and episode after episode.
+    """The recorded steps, in order, episode after episode.
 
     Attributes:
-        states: (steps, d): what the expert saw.
-        actions: (steps, t): what it did then, in [-1, 1].
-        returns: (episodes,): the sum of rewards of each episode.
-        steps: (episodes,): the length of each episode.
+        states: (steps, d), the observed states.
+        actions: (steps, t), the expert's action in each state, in [-1, 1].
+        returns: (episodes,), the sum of rewards of each episode.
+        steps: (episodes,), the length of each episode.
         versions: Of gymnasium and MuJoCo.
     """
 
@@ -37,27 +37,23 @@ class Played:
 def play(
     environment: str, act: Act, *, seed: int, samples: int = 0, episodes: int = 0, stream: int = 0
 ) -> Played:
-    """Play whole episodes until there are enough of them and of their steps.
+    """Run whole episodes until there are at least `samples` steps and `episodes` episodes.
 
-    The last episode is played to its end, so there may be more steps than `samples`. A play of
-    fewer samples is the beginning of a longer one with the same seed and stream.
+    The last episode runs to its end, so there may be more steps than `samples`. With the same seed
+    and stream, a recording of fewer samples is the beginning of a longer one.
 
     Args:
-        environment: Gymnasium's name, as ``Swimmer-v5``.
-        act: The expert: state (d,) to action (t,), both float32; its answer is applied as it is.
-        seed: At least 0; fixes the start of every episode.
-        samples: Steps wanted.
-        episodes: Episodes wanted.
-        stream: Plays of the same seed but other streams share no episode.
-
-    Returns:
-        At least one episode.
+        environment: Gymnasium's name, such as ``Swimmer-v5``.
+        act: The expert: from a state (d,) to an action (t,), both float32; the action is applied
+            as it is.
+        seed: At least 0; determines the start of every episode.
+        samples: Least number of steps.
+        episodes: Least number of episodes; at least one is run.
+        stream: Recordings with the same seed but different streams share no episode.
 
     Raises:
-        ArgumentError: if `seed` is below 0.
-        DeepNRCError: if gymnasium or MuJoCo is not installed.
+        ArgumentError: gymnasium or MuJoCo is not installed.
     """
-    check_at_least("seed", seed, 0)
     gymnasium, versions = simulator(environment)
     states: list[npt.NDArray[np.float32]] = []
     actions: list[npt.NDArray[np.float32]] = []
@@ -83,36 +79,21 @@ def play(
 
 
 def simulator(environment: str) -> tuple[Any, dict[str, object]]:
-    """The gymnasium module, once it is known that MuJoCo is there too, and both versions.
+    """The gymnasium module, and the versions of gymnasium and MuJoCo.
 
     Raises:
-        DeepNRCError: if gymnasium or MuJoCo is not installed.
+        ArgumentError: gymnasium or MuJoCo is not installed.
     """
-    try:
-        import gymnasium  # noqa: PLC0415  # optional and slow to import
-        import mujoco  # noqa: PLC0415  # optional; gymnasium would only fail later without it
-    except ImportError as error:
-        raise DeepNRCError(
-            f"playing {environment} needs gymnasium with MuJoCo, which cannot be imported "
-            f"({error}); run `pip install 'deepnrc[imitation]'`"
-        ) from error
+    # MuJoCo too, because without it gymnasium would fail only later.
+    gymnasium, mujoco = (
+        optional_import(name, purpose=f"running {environment}", extra="imitation")
+        for name in ("gymnasium", "mujoco")
+    )
     return gymnasium, {"gymnasium": gymnasium.__version__, "mujoco": mujoco.__version__}
 
 
 def episode_seed(seed: int, episode: int, *, stream: int = 0) -> int:
-    """A seed of its own for each episode: sets of neighboring seeds share no episode."""
+    """A different seed for each episode; sets of neighboring seeds share no episode."""
     key = (episode, stream) if stream else (episode,)
     sequence = np.random.SeedSequence(seed, spawn_key=key)
     return int(sequence.generate_state(1, np.uint64)[0])
-
-
-def check_at_least(name: str, value: int, least: int) -> None:
-    """Refuse an integer argument that is too small.
-
-    Raises:
-        ArgumentError: if it is below `least`.
-    """
-    if value < least:
-        raise ArgumentError(
-            f"{name}: expected an integer of at least {least}, got {value}; pass a larger one"
-        )

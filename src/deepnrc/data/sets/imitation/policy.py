@@ -10,16 +10,16 @@ from torch import Tensor
 
 __all__ = ["Policy"]
 
-CLIP = 10.0  # normalised observations are cut here, as in training (VecNormalize's default)
+CLIP = 10.0  # normalized observations are clipped here, as in training (VecNormalize's default)
 
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """State to action: normalise, tanh layers, a linear layer, clip to [-1, 1].
+    """From state to action: normalize, tanh layers, a linear layer, clip to [-1, 1].
 
-    Nonlinear in the state by its tanh layers, and by the clipping where an action saturates.
-    Pure NumPy in float64 on one state at a time, so that the same state gives the same bits
-    whatever threads or other libraries do.
+    It is nonlinear in the state through the tanh layers and where an action is clipped. Computed in
+    float64 by NumPy alone, one state at a time, so the same state gives bit-identical actions
+    regardless of threads and other libraries.
 
     Attributes:
         mean: (d,), subtracted from the state.
@@ -34,7 +34,7 @@ class Policy:
     biases: tuple[npt.NDArray[np.float64], ...]
 
     def __call__(self, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The action (t,) that the expert takes in the state (d,), already clipped."""
+        """The clipped action (t,) for a state (d,)."""
         values = np.clip((state.astype(np.float64) - self.mean) / self.scale, -CLIP, CLIP)
         *hidden, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:
@@ -43,7 +43,7 @@ class Policy:
         return np.clip(weight @ values + bias, -1, 1).astype(np.float32)
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """Everything by name, for a file of tensors."""
+        """All arrays by name, for a file of tensors."""
         arrays = {"mean": self.mean, "scale": self.scale}
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             arrays |= {f"weight{layer}": weight, f"bias{layer}": bias}
@@ -51,7 +51,7 @@ class Policy:
 
     @staticmethod
     def from_tensors(tensors: Mapping[str, Tensor]) -> "Policy":
-        """The policy that gave these tensors, bit for bit."""
+        """The policy whose `to_tensors` gave these tensors, bit for bit."""
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         layers = range(sum(name.startswith("weight") for name in arrays))
         return Policy(

@@ -1,7 +1,7 @@
 """A scripted expert for the Reacher arm: inverse kinematics, then a spring and a damper per joint.
 
-Pure NumPy on one observation; it has no state and knows nothing of the simulator. The constants
-below are those of gymnasium's ``reacher.xml``; a test compares them with the simulator's.
+Pure NumPy on one observation, without state and without the simulator. The constants below are
+those of gymnasium's ``reacher.xml``; a test compares them with the simulator's.
 """
 
 import math
@@ -32,11 +32,11 @@ UPPER_LINK = 0.1  # m, shoulder (joint0) to elbow (joint1)
 LOWER_LINK = 0.11  # m, elbow to fingertip
 ELBOW_LIMIT = 3.0  # rad; joint1 stops at plus and minus this, joint0 turns freely
 
-# Armature 1, joint damping 1 and gear 200 drown the links' own inertia, so each joint obeys
-# acceleration = 200 action - velocity. These gains make that a spring of 7.5 rad/s damped at 0.76
-# of critical. They are near the best constant ones for the return: at the same relative damping,
-# four times the stiffness costs too much torque (mean return -6.5 instead of -3.6), a quarter of
-# it too much time (-5.3).
+# Armature 1, joint damping 1 and gear 200 dominate the links' own inertia, so each joint obeys
+# acceleration = 200 action - velocity. With these gains it is a spring of 7.5 rad/s at 0.76 of
+# critical damping. They are near the best constant gains for the return: at the same relative
+# damping, four times the stiffness costs too much torque (mean return -6.5 instead of -3.6), a
+# quarter of it too much time (-5.3).
 STIFFNESS = 0.28  # action per rad of joint error
 DAMPING = 0.052  # action per rad/s
 
@@ -65,20 +65,20 @@ def poses_reaching(target: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
 
 
 def expert_action(observation: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """The torques with which the expert answers an observation of ``Reacher-v5``.
+    """The expert's torques for an observation of ``Reacher-v5``.
 
-    The nearer of the two poses that reach the target is the goal; each joint is pulled to its
-    goal angle by a spring and slowed by a damper. A function of the observation alone, nonlinear
-    in it, with jumps where the nearer pose changes.
+    The goal is the nearer of the two poses that reach the target; a spring pulls each joint to its
+    goal angle and a damper slows it. The action is a nonlinear function of the observation alone,
+    with jumps where the nearer pose changes.
 
     Args:
         observation: (10,), in the order of `OBSERVATION_NAMES`; angles in rad, lengths in m.
 
     Returns:
-        (2,), each in [-1, 1]: the action to apply, already clipped.
+        (2,), the action to apply, clipped to [-1, 1].
 
     Raises:
-        ArgumentError: if the observation does not have the shape (10,).
+        ArgumentError: The observation does not have the shape (10,).
 
     Example:
         >>> stretched, target, at_rest = [1, 1, 0, 0], [0.0, 0.21], [0, 0]
@@ -88,17 +88,17 @@ def expert_action(observation: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.
     """
     if observation.shape != (len(OBSERVATION_NAMES),):
         raise ArgumentError(
-            f"observation: expected shape ({len(OBSERVATION_NAMES)},) as Reacher-v5 gives it, "
-            f"got {observation.shape}; pass one observation at a time, and note that Reacher-v4 "
-            "has an eleventh number (always 0) that has to be left out"
+            f"observation must have the shape ({len(OBSERVATION_NAMES)},) of Reacher-v5; got "
+            f"{observation.shape}: pass one observation at a time, without the eleventh number "
+            "(always 0) of Reacher-v4"
         )
     state = observation.astype(np.float64)
     angles = np.arctan2(state[2:4], state[0:2])
     velocities = state[6:8]
 
     errors = poses_reaching(state[4:6]) - angles
-    # joint0 turns freely, so it takes the short way round. joint1 must not: its stop at 3 rad
-    # bars the short way through pi.
+    # joint0 turns freely, so it takes the shorter way around. joint1 must not: its stop at 3 rad
+    # blocks the shorter way through pi.
     errors[:, 0] = math.pi - np.mod(math.pi - errors[:, 0], 2 * math.pi)
     # Distance in joint space, together with equal gains for both joints, keeps the choice:
     # on the straight way to the nearer pose that pose stays the nearer one.

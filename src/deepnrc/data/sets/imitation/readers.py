@@ -1,11 +1,11 @@
-"""Find out what kind of expert set lies at a path, and read it."""
+"""Read a published expert set, whichever of the known formats lies at the path."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from deepnrc.data.sets.imitation.episodes import Episode, join_episodes
 from deepnrc.data.sets.imitation.hdf5 import hdf5_episodes
-from deepnrc.data.sets.imitation.jat import JAT_SUFFIXES, jat_episodes
+from deepnrc.data.sets.imitation.jat import JAT_SUFFIX, jat_episodes
 from deepnrc.data.sets.imitation.tasks import Task
 from deepnrc.data.source import RawData
 from deepnrc.errors import ArgumentError, FileError
@@ -13,7 +13,7 @@ from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["read_real"]
 
-HDF5_SUFFIXES = (".hdf5", ".h5")
+SUFFIXES = (".hdf5", ".h5", JAT_SUFFIX)
 MINARI_FILE = "main_data.hdf5"
 
 
@@ -21,24 +21,22 @@ def read_real(task: Task, path: Path) -> RawData:
     """Read an expert set of Minari, D4RL or JAT from disk.
 
     Args:
-        task: Which environment it should be of.
-        path: A Minari folder, its ``main_data.hdf5`` or a D4RL file; or a Parquet, Arrow, JSON,
-            JSON Lines or NPZ file of JAT episodes, or a folder of such files of one kind, which
-            are read in the order of their names. Where some are named ``train…``, the others
-            (JAT's ``test`` split) are left out.
+        task: The environment that the set must be of.
+        path: A Minari folder, its ``main_data.hdf5``, a D4RL file, a Parquet file of JAT, or a
+            folder of such files of one kind, which are read in the order of their names. If some
+            are named ``train…``, the others (JAT's ``test`` split) are left out.
 
     Returns:
         All pairs in stored order, float32; Reacher-v4 and older have an eleventh input column.
 
     Raises:
-        ArgumentError: if nothing at the path is of a known kind.
-        FileError: if the path does not exist or a file is damaged.
-        DataError: if the content does not fit the task; `NonFiniteError` for NaN or infinity.
-        DeepNRCError: if a library that reads the format is not installed.
+        ArgumentError: Nothing at the path is of a known format, or a library that reads the format
+            is not installed.
+        FileError: The path does not exist or a file is damaged.
+        DataError: The content does not fit the task; `NonFiniteError` for NaN or infinity.
     """
-    path = Path(path)
-    files = _files(path)
-    kind = "Minari or D4RL" if files[0].suffix in HDF5_SUFFIXES else "JAT"
+    files = _files(Path(path))
+    kind = "JAT" if files[0].suffix == JAT_SUFFIX else "Minari or D4RL"
     return join_episodes(
         task,
         _episodes(files),
@@ -51,33 +49,29 @@ def read_real(task: Task, path: Path) -> RawData:
 
 def _episodes(files: tuple[Path, ...]) -> Iterator[Episode]:
     for file in files:
-        yield from hdf5_episodes(file) if file.suffix in HDF5_SUFFIXES else jat_episodes(file)
+        yield from jat_episodes(file) if file.suffix == JAT_SUFFIX else hdf5_episodes(file)
 
 
 def _files(path: Path) -> tuple[Path, ...]:
-    """The files to read, one kind, in order."""
+    """The files to read, of one kind, in order."""
     if not path.exists():
-        raise FileError(f"{path} does not exist; pass the path of an expert set")
+        raise FileError(f"{path} does not exist: pass the path of an expert set")
+    known = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
     if path.is_file():
-        if path.suffix not in HDF5_SUFFIXES + JAT_SUFFIXES:
+        if path.suffix not in SUFFIXES:
             raise ArgumentError(
-                f"path: expected a file ending in {_one_of(HDF5_SUFFIXES + JAT_SUFFIXES)}, got "
-                f"{path.name}; rename it, or pass another"
+                f"path must be a file ending in {known}; got {path.name}: rename it or pass another"
             )
         return (path,)
     for folder in (path, path / "data"):
         if (folder / MINARI_FILE).is_file():
             return (folder / MINARI_FILE,)
-    for suffix in (*HDF5_SUFFIXES, *JAT_SUFFIXES):
+    for suffix in SUFFIXES:
         found = sorted(path.glob(f"*{suffix}"))
         if found:
             training = [file for file in found if file.name.startswith("train")]
             return tuple(training or found)
     raise ArgumentError(
-        f"path: expected a Minari folder (with data/{MINARI_FILE}) or one with files ending in "
-        f"{_one_of(HDF5_SUFFIXES + JAT_SUFFIXES)}, got {path}, where there is none; pass another"
+        f"path must be a Minari folder (with data/{MINARI_FILE}) or a folder with files ending in "
+        f"{known}; got {path}, which has none: pass another"
     )
-
-
-def _one_of(choices: tuple[str, ...]) -> str:
-    return ", ".join(choices[:-1]) + f" or {choices[-1]}"

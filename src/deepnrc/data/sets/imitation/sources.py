@@ -2,21 +2,21 @@
 
 from functools import partial
 
+from deepnrc.data.sets.imitation import tasks
 from deepnrc.data.sets.imitation.building import build_scripted, build_trained, read_built
 from deepnrc.data.sets.imitation.readers import read_real
-from deepnrc.data.sets.imitation.tasks import HOPPER, REACHER, SWIMMER, Task
 from deepnrc.data.source import Download, Source
 
-__all__ = ["SOURCES"]
+__all__ = ["HOPPER", "REACHER", "SWIMMER"]
 
-# One commit, so that the file behind the address cannot change.
+# A fixed commit, so that the file behind the address cannot change.
 _MINARI = (
     "https://huggingface.co/datasets/farama-minari/mujoco/resolve/"
     "8e62dc7f7fcb4a19f8f869c65402d4bb60049117"
 )
 
 
-def _source(task: Task, summary: str, also: str = "") -> Source:
+def _source(task: tasks.Task, summary: str, also: str = "") -> Source:
     return Source(
         name=task.name,
         summary=f"{summary} The papers take the first {task.pairs} pairs (samples={task.pairs}).",
@@ -28,7 +28,7 @@ def _source(task: Task, summary: str, also: str = "") -> Source:
         targets=task.action_names,
         default_samples=task.pairs,
         read_real=partial(read_real, task),
-        build=build_scripted if task == REACHER else partial(build_trained, task),
+        build=build_scripted if task == tasks.REACHER else partial(build_trained, task),
         read_built=partial(read_built, task),
         downloads=(
             Download(
@@ -41,16 +41,16 @@ def _source(task: Task, summary: str, also: str = "") -> Source:
     )
 
 
-SOURCES = (
-    _source(SWIMMER, "A swimming snake of three links: 8 observations, 2 torques of an expert."),
-    _source(
-        REACHER,
-        "An arm of two links reaches for a target: 10 observations (11 up to Reacher-v4), 2 "
-        "torques of an expert.",
-    ),
-    _source(
-        HOPPER,
-        "A leg hops forward: 11 observations, 3 torques of an expert.",
-        also="; D4RL hopper-expert-v2 (arXiv 2004.07219)",
-    ),
+SWIMMER = _source(
+    tasks.SWIMMER, "A swimming snake of three links: 8 observations, 2 torques of an expert."
+)
+REACHER = _source(
+    tasks.REACHER,
+    "An arm of two links reaches for a target: 10 observations (11 up to Reacher-v4), 2 torques "
+    "of an expert.",
+)
+HOPPER = _source(
+    tasks.HOPPER,
+    "A leg hops forward: 11 observations, 3 torques of an expert.",
+    also="; D4RL hopper-expert-v2 (arXiv 2004.07219)",
 )

@@ -1,4 +1,4 @@
-"""The three imitation tasks: what is observed, what is done, and what each column is called."""
+"""The three imitation tasks: environment, observations, actions and the names of the columns."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ __all__ = ["HOPPER", "REACHER", "SWIMMER", "TASKS", "Task"]
 
 @dataclass(frozen=True)
 class Task:
-    """One MuJoCo environment of Gymnasium as a regression problem: state in, action out.
+    """A MuJoCo environment of Gymnasium as a regression problem, from states to actions.
 
     Attributes:
-        name: What `deepnrc.data.load` takes.
+        name: The name of the data set.
         environment: Gymnasium's name.
         observation_names: One per input column, in Gymnasium's order.
         action_names: One per target column; every action lies in [-1, 1].
-        pairs: (State, action) pairs that the papers train on ([RU26], Table 2).
+        pairs: Number of (state, action) pairs that the papers train on ([RU26], Table 2).
         older_observation_names: Columns that older versions of the environment append.
     """
 

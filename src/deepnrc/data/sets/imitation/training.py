@@ -1,77 +1,40 @@
-"""Train an expert with stable-baselines3's PPO, to the same bits for the same seed.
+"""Train an expert with stable-baselines3's PPO, reproducibly for a given seed.
 
-PPO sees normalised observations and draws its actions from a Gaussian around a tanh network's
-output. What is kept (`deepnrc.data.sets.imitation.policy`) is that network and the normalisation:
-the expert takes the mean action, clipped as the simulator would.
+PPO sees normalized observations and samples its actions from a Gaussian around the output of a
+tanh network. The expert (`deepnrc.data.sets.imitation.policy`) is that network with the
+normalization: it takes the mean action, clipped as the simulator would.
 """
 
 import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from deepnrc.data.sets.imitation.playing import check_at_least, simulator
+from deepnrc.data.sets.imitation.playing import simulator
 from deepnrc.data.sets.imitation.policy import CLIP, Policy
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.data.sets.imitation.recipes import Recipe
+from deepnrc.support.optional import optional_import
 
-__all__ = ["Recipe", "Trained", "train"]
+__all__ = ["Trained", "train"]
 
 EPSILON = 1e-8  # added to the variance of an observation, as VecNormalize does
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How PPO trains an expert; everything but the seed that decides the result.
-
-    Attributes:
-        steps: Environment steps in all; rounded up to whole rollouts.
-        gamma: Discount of a step. Swimmer needs one close to 1, as what a stroke is worth shows
-            only much later (Franceschetti et al., arXiv 2208.07587).
-        gae_lambda: Of generalised advantage estimation.
-        learning_rate: Of Adam, constant.
-        batch: Steps a gradient step sees.
-        rollout: Steps each environment takes between two rounds of gradient steps.
-        environments: Played side by side.
-        epochs: Passes over each rollout.
-        hidden: Widths of the tanh layers.
-        normalize_reward: Whether rewards are divided by the deviation of the discounted return.
-        seconds: Most wall-clock time unless the user says otherwise.
-    """
-
-    steps: int
-    gamma: float
-    gae_lambda: float
-    learning_rate: float
-    batch: int
-    rollout: int
-    normalize_reward: bool
-    seconds: float
-    environments: int = 4
-    epochs: int = 10
-    hidden: tuple[int, ...] = (64, 64)
-
-    def settings(self) -> dict[str, object]:
-        """What decides the result, as JSON holds it: all but the time bound."""
-        facts = asdict(self) | {"hidden": list(self.hidden)}
-        del facts["seconds"]
-        return facts
-
-
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """An expert as training left it.
+    """A trained expert.
 
     Attributes:
-        policy: State to clipped mean action.
+        policy: From a state to the clipped mean action.
         steps: Environment steps taken.
-        cut: Whether the time bound stopped the training before its last step; then another run
-            may give another expert.
-        versions: Of what the bits depend on.
+        cut: Whether the time limit stopped the training early; then another run may give another
+            expert.
+        versions: Of the libraries that the result depends on.
     """
 
     policy: Policy
@@ -88,102 +51,97 @@ def train(
     seconds: float | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train an expert, on one thread of the CPU.
+    """Train an expert on one CPU thread.
 
-    The same recipe and seed give the same bits on the same machine and versions, unless the time
-    bound cuts the training short. The global random generators and torch's number of threads are
-    as before afterwards.
+    The same recipe and seed give a bit-identical expert on the same machine with the same library
+    versions, unless the time limit cuts the training short. The global random generators and
+    torch's number of threads are restored afterwards.
 
     Args:
-        environment: Gymnasium's name, as ``Swimmer-v5``.
-        recipe: How.
+        environment: Gymnasium's name, such as ``Swimmer-v5``.
+        recipe: The settings of PPO.
         seed: At least 0.
-        seconds: Most wall-clock time, above 0; None is the recipe's bound.
-        say: Takes about ten lines about the progress.
-
-    Returns:
-        The expert and what has to be known of its training.
+        seconds: Largest wall-clock time, above 0; None is the recipe's limit.
+        say: Receives about ten lines of progress.
 
     Raises:
-        ArgumentError: if `seed` or `seconds` is too small.
-        DeepNRCError: if gymnasium, MuJoCo or stable-baselines3 is not installed.
+        ArgumentError: gymnasium, MuJoCo or stable-baselines3 is not installed.
     """
-    check_at_least("seed", seed, 0)
-    bound = recipe.seconds if seconds is None else seconds
-    if not bound > 0:
-        raise ArgumentError(
-            f"seconds: expected a time above 0 for training an expert, got {bound}; pass a "
-            "larger one, or leave it out"
-        )
     gymnasium, versions = simulator(environment)
-    try:
-        import stable_baselines3  # noqa: PLC0415  # optional and slow to import
-        from stable_baselines3.common.logger import Logger  # noqa: PLC0415
-        from stable_baselines3.common.monitor import Monitor  # noqa: PLC0415
-        from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: PLC0415
-    except ImportError as error:
-        raise DeepNRCError(
-            f"training an expert for {environment} needs stable-baselines3, which cannot be "
-            f"imported ({error}); run `pip install 'deepnrc[imitation]'`"
-        ) from error
+    baselines = _baselines("stable_baselines3", environment)
     versions |= {
-        "stable_baselines3": stable_baselines3.__version__,
+        "stable_baselines3": baselines.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
-    # 32 bits, all that NumPy's old generator takes, which stable-baselines3 seeds.
-    seed32 = int(np.random.SeedSequence(seed).generate_state(1)[0])
-
-    with _same_surroundings():
-        simulations = VecNormalize(
-            DummyVecEnv([lambda: Monitor(gymnasium.make(environment))] * recipe.environments),
-            norm_reward=recipe.normalize_reward,
-            gamma=recipe.gamma,
-            clip_obs=CLIP,
-            epsilon=EPSILON,
+    with (
+        _global_state_restored(),
+        contextlib.closing(_simulations(gymnasium, environment, recipe)) as simulations,
+    ):
+        model = _ppo(baselines, simulations, recipe, seed)
+        logger = _baselines("stable_baselines3.common.logger", environment)
+        # A logger without outputs; the default one makes a folder in /tmp.
+        model.set_logger(logger.Logger(folder=None, output_formats=[]))
+        deadline = time.monotonic() + (recipe.seconds if seconds is None else seconds)
+        progress = _Progress(environment, recipe.steps, deadline, say)
+        model.learn(recipe.steps, callback=progress.keep_training)
+        return Trained(
+            policy=_policy(model, simulations.obs_rms),
+            steps=model.num_timesteps,
+            cut=progress.cut,
+            versions=versions,
         )
-        with contextlib.closing(simulations):
-            model = stable_baselines3.PPO(
-                "MlpPolicy",
-                simulations,
-                n_steps=recipe.rollout,
-                batch_size=recipe.batch,
-                n_epochs=recipe.epochs,
-                gamma=recipe.gamma,
-                gae_lambda=recipe.gae_lambda,
-                learning_rate=recipe.learning_rate,
-                policy_kwargs={"net_arch": list(recipe.hidden)},
-                seed=seed32,
-                device="cpu",
-            )
-            model.set_logger(Logger(folder=None, output_formats=[]))  # or it makes a folder in /tmp
-            watch = _Watch(environment, recipe.steps, time.monotonic() + bound, say)
-            model.learn(recipe.steps, callback=watch.goes_on)
-            return Trained(
-                policy=_policy(model, simulations.obs_rms),
-                steps=model.num_timesteps,
-                cut=watch.cut,
-                versions=versions,
-            )
 
 
-class _Watch:
-    """Says how far the training is, and ends it when its time is over."""
+def _baselines(module: str, environment: str) -> Any:
+    purpose = f"training an expert for {environment}"
+    return optional_import(module, purpose=purpose, extra="imitation")
+
+
+def _simulations(gymnasium: Any, environment: str, recipe: Recipe) -> Any:
+    """The environments side by side, with normalized observations and, if asked for, rewards."""
+    monitor = _baselines("stable_baselines3.common.monitor", environment)
+    vectorized = _baselines("stable_baselines3.common.vec_env", environment)
+    make = [lambda: monitor.Monitor(gymnasium.make(environment))] * recipe.environments
+    return vectorized.VecNormalize(
+        vectorized.DummyVecEnv(make),
+        norm_reward=recipe.normalize_reward,
+        gamma=recipe.gamma,
+        clip_obs=CLIP,
+        epsilon=EPSILON,
+    )
+
+
+def _ppo(baselines: Any, simulations: Any, recipe: Recipe, seed: int) -> Any:
+    return baselines.PPO(
+        "MlpPolicy",
+        simulations,
+        n_steps=recipe.rollout,
+        batch_size=recipe.batch,
+        n_epochs=recipe.epochs,
+        gamma=recipe.gamma,
+        gae_lambda=recipe.gae_lambda,
+        learning_rate=recipe.learning_rate,
+        policy_kwargs={"net_arch": list(recipe.hidden)},
+        # 32 bits, the most that NumPy's legacy generator takes, which stable-baselines3 seeds.
+        seed=int(np.random.SeedSequence(seed).generate_state(1)[0]),
+        device="cpu",
+    )
+
+
+class _Progress:
+    """Reports the progress of a training and stops it at its deadline."""
 
     def __init__(
         self, environment: str, steps: int, deadline: float, say: Callable[[str], None]
     ) -> None:
         self.cut = False
-        self._environment, self._steps, self._deadline, self._say = (
-            environment,
-            steps,
-            deadline,
-            say,
-        )
+        self._environment, self._steps = environment, steps
+        self._deadline, self._say = deadline, say
         self._tenths = 0
 
-    def goes_on(self, scope: dict[str, Any], _: dict[str, Any]) -> bool:
-        """Called after every step; False ends the training."""
+    def keep_training(self, scope: dict[str, Any], _: dict[str, Any]) -> bool:
+        """Callback after every step; False ends the training."""
         model = scope["self"]
         tenths = 10 * model.num_timesteps // self._steps
         if tenths > self._tenths and model.ep_info_buffer:
@@ -198,8 +156,8 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def _same_surroundings() -> Iterator[None]:
-    """One thread of torch inside, and outside no trace of it or of any global seed."""
+def _global_state_restored() -> Iterator[None]:
+    """One torch thread inside; the number of threads and all global generators restored after."""
     # One thread, because these networks are too small for more, and sums over several threads
     # depend on how many there are.
     threads = torch.get_num_threads()
@@ -215,7 +173,7 @@ def _same_surroundings() -> Iterator[None]:
 
 
 def _policy(model: Any, statistics: Any) -> Policy:
-    """The mean action of a PPO model as NumPy arrays of its own."""
+    """The mean action of a PPO model, in NumPy arrays of its own."""
     actor = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
     layers = [layer for layer in actor if isinstance(layer, torch.nn.Linear)]
     return Policy(

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from deepnrc.data.sets.pure_pursuit import Pose, center_line, drive, nearest_point
+from deepnrc.data.sets.driving.pure_pursuit import Pose, center_line, drive, nearest_point
 
 
 def pose(x, y, heading, speed):

@@ -1,8 +1,8 @@
 """A driver for CarRacing: pure pursuit of the track's center line, slower where the track bends.
 
-Pure NumPy on where the car is; it knows nothing of the simulator. Steering follows the geometric
-law of Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01, 1992,
-for a car that turns its front wheels. Lengths are in m, times in s, angles in rad.
+Pure NumPy on the car's pose, without the simulator. Steering follows the geometric law of Coulter,
+Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01, 1992, for a car that
+turns its front wheels. Lengths are in m, times in s, angles in rad.
 """
 
 import math
@@ -23,12 +23,12 @@ BRAKING_POINTS = 10  # how many points ahead the sharpest bend is looked for: 35
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the car is and how fast it goes.
+    """Position, heading and speed of the car.
 
     Attributes:
         x: Position in m.
         y: Position in m.
-        heading: Angle of the car's nose against the y axis, counterclockwise, in rad.
+        heading: Angle of the car's axis to the y axis, counterclockwise, in rad.
         speed: In m/s.
     """
 
@@ -43,7 +43,7 @@ class Command:
     """What the driver does.
 
     Attributes:
-        steering: Angle of the front wheels in rad, to the right positive, in [-0.4, 0.4].
+        steering: Angle of the front wheels in rad, positive to the right, in [-0.4, 0.4].
         gas: In [0, 0.5].
         brake: In [0, 0.5].
     """
@@ -55,10 +55,10 @@ class Command:
 
 @dataclass(frozen=True, eq=False)
 class CenterLine:
-    """The middle of a closed track.
+    """The center line of a closed track.
 
     Attributes:
-        points: (n, 2), in the direction of travel; the last is followed by the first.
+        points: (n, 2), in the direction of travel; the first follows the last.
         curvature: (n,), 1 / radius of the bend around each point in 1/m, not negative.
     """
 
@@ -67,7 +67,7 @@ class CenterLine:
 
 
 def center_line(points: npt.NDArray[np.float64]) -> CenterLine:
-    """A track by the points of its middle.
+    """The center line through given points, with its curvature.
 
     The curvature at a point is the turn from the segment before it to the one after it over their
     mean length, averaged over five points, because CarRacing's tracks bend in steps.
@@ -86,26 +86,26 @@ def center_line(points: npt.NDArray[np.float64]) -> CenterLine:
 
 
 def nearest_point(line: CenterLine, pose: Pose, *, around: int) -> int:
-    """Number of the point nearest to the car among those a few before and after `around`.
+    """Index of the point nearest to the car, among a few before and after the point `around`.
 
-    Not among all: tracks come close to themselves, and the car must not change to another part.
+    Not among all: tracks come close to themselves, and the car must not jump to another part.
     """
     near = np.arange(around - 5, around + 12) % len(line.points)
     return int(near[np.argmin(_distances(line.points[near], pose))])
 
 
 def drive(line: CenterLine, pose: Pose, *, nearest: int) -> Command:
-    """What the driver does at a pose: a function of this moment alone.
+    """The driver's command for a pose: a function of this moment alone.
 
-    Steering puts the car on the circle that touches its heading and goes through the goal: the
-    point of the center line at a distance of 15 m ahead. Here the circle starts at the middle of
-    the car instead of its rear axle. Speed is kept where the
-    sharpest bend of the next 35 m asks for 25 m/s² sideways, at most 40 m/s.
+    Steering puts the car on the circle that is tangent to its heading and passes through the goal:
+    the point of the center line at a distance of 15 m ahead. Here the circle starts at the middle
+    of the car instead of its rear axle. The driver holds the speed at which the sharpest bend of
+    the next 35 m needs a lateral acceleration of 25 m/s², at most 40 m/s.
 
     Args:
         line: The track.
         pose: The car.
-        nearest: As `nearest_point` gives it.
+        nearest: From `nearest_point`.
     """
     goal = _goal(line, pose, nearest)
     east, north = goal[0] - pose.x, goal[1] - pose.y
@@ -125,7 +125,7 @@ def drive(line: CenterLine, pose: Pose, *, nearest: int) -> Command:
 
 
 def _goal(line: CenterLine, pose: Pose, nearest: int) -> npt.NDArray[np.float64]:
-    """Where the center line leaves the circle of 15 m around the car; between points if need be."""
+    """Where the center line leaves the circle of 15 m around the car, between points as needed."""
     ahead = line.points[np.arange(nearest, nearest + 30) % len(line.points)]
     outside = _distances(ahead, pose) >= LOOK_AHEAD
     first = int(np.argmax(outside))

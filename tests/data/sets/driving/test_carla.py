@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepnrc.data.sets.carla import read_carla, rewrite_carla
+from deepnrc.data.sets.driving.carla import read_carla, rewrite_carla
 from deepnrc.errors import DeepNRCWarning, FileError, NonFiniteError
 
 
@@ -79,7 +79,7 @@ def test_images_are_read_when_asked_for_and_not_from_a_file_changed_since(folder
     raw = read_carla(folder)
     assert raw.inputs.read(torch.tensor([200])).shape == (1, 88, 200, 3)
     change(last, "rgb", np.zeros((3, 88, 200, 3), dtype=np.uint8))
-    with pytest.raises(FileError, match=r"data_03664\.h5: .*changed after it was first looked at"):
+    with pytest.raises(FileError, match=r"data_03664\.h5: .*changed after the set was loaded"):
         raw.inputs.read(torch.tensor([200]))
 
 
@@ -98,7 +98,7 @@ def test_a_missing_dataset(folder, last, name):
     there = "'depth', 'labels', " + ("'targets'" if name == "rgb" else "'rgb'")
     with pytest.raises(
         FileError,
-        match=rf"data_03664\.h5: expected the datasets 'rgb' and 'targets', got {there}; leave",
+        match=rf"data_03664\.h5 must hold the datasets 'rgb' and 'targets'; got {there}: leave",
     ):
         read_carla(folder)
 
@@ -106,7 +106,7 @@ def test_a_missing_dataset(folder, last, name):
 def test_a_file_without_anything(folder, last):
     last.unlink()
     h5py.File(last, "x").close()
-    with pytest.raises(FileError, match=r"'rgb' and 'targets', got an empty file; leave"):
+    with pytest.raises(FileError, match=r"'rgb' and 'targets'; got an empty file: leave"):
         read_carla(folder)
 
 
@@ -114,7 +114,7 @@ def test_a_group_where_a_dataset_should_be(folder, last):
     change(last, "rgb", None)
     with h5py.File(last, "a") as file:
         file.create_group("rgb")
-    with pytest.raises(FileError, match=r"data_03664\.h5: expected the datasets"):
+    with pytest.raises(FileError, match=r"data_03664\.h5 must hold the datasets"):
         read_carla(folder)
 
 
@@ -132,8 +132,8 @@ def test_images_of_another_shape_or_type(folder, last, values):
     with pytest.raises(FileError) as caught:
         read_carla(folder)
     assert str(caught.value) == (
-        f"{last}: expected 'rgb' of shape (frames, 88, 200, 3) and type uint8, got {values.shape} "
-        f"and {values.dtype}; leave the file out or get it again"
+        f"{last}: 'rgb' must have the shape (frames, 88, 200, 3) and type uint8; got "
+        f"{values.shape} and {values.dtype}: leave the file out or get it again"
     )
 
 
@@ -151,15 +151,15 @@ def test_targets_of_another_shape_or_type(folder, last, values):
     with pytest.raises(FileError) as caught:
         read_carla(folder)
     assert str(caught.value) == (
-        f"{last}: expected 'targets' of shape (3, 28), one row per image, and of floating point, "
-        f"got {values.shape} and {values.dtype}; leave the file out or get it again"
+        f"{last}: 'targets' must have the shape (3, 28), one row per image, and a floating-point "
+        f"type; got {values.shape} and {values.dtype}: leave the file out or get it again"
     )
 
 
 def test_a_file_of_no_frames(folder, last, rng):
     last.unlink()
     write_file(last, rng, frames=0)
-    with pytest.raises(FileError, match=r"data_03664\.h5: expected at least one frame, got none"):
+    with pytest.raises(FileError, match=r"data_03664\.h5 must hold at least one frame; got none"):
         read_carla(folder)
 
 
@@ -167,7 +167,7 @@ def test_a_file_of_no_frames(folder, last, rng):
 def test_a_file_cut_short(folder, last, keep):
     last.write_bytes(last.read_bytes()[:keep])
     with pytest.raises(
-        FileError, match=r"data_03664\.h5 cannot be opened as HDF5 .* cut short by an interrupted"
+        FileError, match=r"data_03664\.h5 cannot be opened as HDF5 .* truncated by an interrupted"
     ):
         read_carla(folder)
 
@@ -200,8 +200,8 @@ def test_targets_that_are_not_finite(folder, last, bad):
         read_carla(folder)
     assert caught.value.row == 1
     assert str(caught.value) == (
-        f"{last}: expected finite numbers, got {bad} for speed in frame 1, counted from 0 (2 such "
-        "frames in this file); leave the file out"
+        f"{last}: targets must be finite; got {bad} for speed in frame 1, counted from 0 (2 such "
+        "frames in this file): leave the file out"
     )
 
 
@@ -228,20 +228,20 @@ def test_a_reference_to_another_file(folder, last, tmp_path, rng, kind):
         else:
             file.create_dataset("rgb", shape, np.uint8, external=str(other))
     with pytest.raises(
-        FileError, match=r"expected 'rgb' to be stored in this file, got a reference to another"
+        FileError, match=r"'rgb' must be stored in this file; got a reference to another"
     ):
         read_carla(folder)
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(FileError, match=r"expected HDF5 files \(\*\.h5\) in this folder, got none"):
+    with pytest.raises(FileError, match=r"must hold HDF5 files \(\*\.h5\); got none: unpack"):
         read_carla(tmp_path)
 
 
 def test_a_path_that_is_no_folder(last):
-    with pytest.raises(FileError, match=r"folder of CARLA's HDF5 files, got a file; pass the"):
+    with pytest.raises(FileError, match=r"folder of CARLA's HDF5 files; got a file: pass the"):
         read_carla(last)
-    with pytest.raises(FileError, match=r"HDF5 files, got a path that does not exist; pass the"):
+    with pytest.raises(FileError, match=r"HDF5 files; got a path that does not exist: pass the"):
         read_carla(last / "gone")
 
 
@@ -251,8 +251,8 @@ def test_files_further_down(folder, rng):
     with pytest.raises(FileError) as caught:
         read_carla(above)
     assert str(caught.value) == (
-        f"{above}: expected HDF5 files in this folder itself, got them only further down; pass "
-        f"one of {above / 'SeqTrain'} (2 files), {above / 'SeqVal'} (1 files)"
+        f"{above} must hold HDF5 files itself; got some only in folders below: pass one of "
+        f"{above / 'SeqTrain'} (2 files), {above / 'SeqVal'} (1 files)"
     )
 
 
@@ -273,10 +273,10 @@ def test_images_that_share_chunks_are_warned_of_and_rewritten(tmp_path, rng):
 def test_rewriting_leaves_nothing_half_done(folder, last, tmp_path):
     new = tmp_path / "new"
     change(last, "targets", None)
-    with pytest.raises(FileError, match=r"data_03664\.h5: expected the datasets"):
+    with pytest.raises(FileError, match=r"data_03664\.h5 must hold the datasets"):
         rewrite_carla(folder, new)
     assert not new.exists()
-    with pytest.raises(FileError, match=r"target: .*SeqTrain cannot be made .* not exist yet"):
+    with pytest.raises(FileError, match=r"target .*SeqTrain cannot be made .* not exist yet"):
         rewrite_carla(folder, folder)
     assert len(list(folder.iterdir())) == 2
 
@@ -285,7 +285,7 @@ def test_rewriting_onto_a_full_disk(folder, tmp_path, monkeypatch):
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deepnrc.data.sets.carla.write_drive", full)
-    with pytest.raises(FileError, match=r"target: .*new cannot be written .*No space.*free the"):
+    monkeypatch.setattr("deepnrc.data.sets.driving.carla.write_file", full)
+    with pytest.raises(FileError, match=r"target .*new cannot be written .*No space.*: free disk"):
         rewrite_carla(folder, tmp_path / "new")
     assert not (tmp_path / "new").exists()
