@@ -1,20 +1,42 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
+import gymnasium
+import mujoco
 import numpy as np
 import pytest
 import torch
 
 from deepnrc.data.access.cache import load_tensors
 from deepnrc.data.sets.imitation import experts
-from deepnrc.data.sets.imitation.building import build_trained, read_built
+from deepnrc.data.sets.imitation.building import build_scripted, build_trained, read_built
 from deepnrc.data.sets.imitation.experts import expert_path, load_or_train
 from deepnrc.data.sets.imitation.playing import play
 from deepnrc.data.sets.imitation.policy import Policy
+from deepnrc.data.sets.imitation.reacher_expert import expert_action
 from deepnrc.data.sets.imitation.recipes import RECIPES
-from deepnrc.data.sets.imitation.tasks import HOPPER, SWIMMER
+from deepnrc.data.sets.imitation.tasks import HOPPER, REACHER, SWIMMER
 from deepnrc.data.source import BuildRequest
-from deepnrc.errors import FileError
+from deepnrc.errors import ArgumentError, FileError
+
+
+def build_reacher(folder, samples, seed=0):
+    path = folder / f"reacher-samples{samples}-seed{seed}.safetensors"
+    build_scripted(path, BuildRequest(samples, seed))
+    return path
+
+
+@pytest.fixture(scope="module")
+def reacher_file(tmp_path_factory):
+    """120 pairs of the scripted expert with seed 3."""
+    return build_reacher(tmp_path_factory.mktemp("built"), 120, 3)
+
+
+@pytest.fixture(scope="module")
+def reacher(reacher_file):
+    return read_built(REACHER, reacher_file)
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +174,7 @@ def test_damaged_expert_is_named_and_trained_again(build, trainings):
     path.write_bytes(content)
     assert build(say=lines.append).read_bytes() == first
     assert trainings == [3, 3]
-    assert lines[0].startswith(f"{path} was altered after it was written")
+    assert lines[0].startswith(f"'{path}' was altered after it was written")
     assert lines[0].endswith("; training the expert again")
 
 
@@ -185,7 +207,7 @@ def test_return_is_said(build):
 def test_truncated_set(build):
     path = build(5)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(FileError, match=r"cannot be read .* `deepnrc data build hopper`"):
+    with pytest.raises(FileError, match=r"not a complete .* `deepnrc data build hopper`"):
         read_built(HOPPER, path)
 
 
@@ -201,3 +223,97 @@ def test_expert_is_one(task, least):
     # differs, as the training is chaotic.
     facts = load_or_train(task, seed=0).facts
     assert facts["mean_return"] >= least
+
+
+def test_set_of_the_scripted_expert(reacher):
+    assert reacher.inputs.shape == (120, 10)
+    assert reacher.targets.shape == (120, 2)
+    assert reacher.inputs.dtype == reacher.targets.dtype == torch.float32
+    assert reacher.input_names == REACHER.observation_names
+    assert reacher.target_names == REACHER.action_names
+
+
+def test_provenance_of_the_scripted_set(reacher):
+    assert json.loads(json.dumps(reacher.provenance)) == reacher.provenance
+    said = dict(reacher.provenance)
+    assert "from the observation only" in said.pop("expert")
+    assert said.pop("observation").startswith("10 numbers; the 11 of Reacher-v4")
+    assert said == {
+        "data": "reacher",
+        "made_from": "120 (state, action) pairs of a scripted expert in Reacher-v5, played on "
+        "this machine",
+        "environment": "Reacher-v5",
+        "gymnasium": gymnasium.__version__,
+        "mujoco": mujoco.__version__,
+        "seed": 3,
+        "samples": 120,
+        "episodes": 3,  # the third is cut at 20 pairs, but played to its end
+        "mean_return": play("Reacher-v5", expert_action, seed=3, episodes=3).returns.mean(),
+    }
+
+
+def test_every_scripted_action_is_the_experts_answer_to_its_state(reacher):
+    for state, action in zip(reacher.inputs.numpy(), reacher.targets.numpy(), strict=True):
+        np.testing.assert_array_equal(expert_action(state), action)
+
+
+def test_episodes_follow_each_other(reacher):
+    targets = reacher.inputs[:, 4:6]
+    for start in (0, 50, 100):
+        episode = targets[start : start + 50]
+        assert torch.equal(episode, episode[:1].expand_as(episode))
+    assert len(targets.unique(dim=0)) == 3
+
+
+def test_a_scripted_set_built_twice_is_the_same_bytes(reacher_file, tmp_path):
+    assert build_reacher(tmp_path, 120, 3).read_bytes() == reacher_file.read_bytes()
+
+
+def test_a_smaller_scripted_set_is_the_beginning_of_a_larger_one(reacher, tmp_path):
+    small = read_built(REACHER, build_reacher(tmp_path, 7, 3))
+    assert torch.equal(small.inputs, reacher.inputs[:7])
+
+
+def test_global_generators_are_left_alone(tmp_path):
+    before = np.random.get_state(), torch.get_rng_state()
+    build_reacher(tmp_path, 1)
+    assert str(np.random.get_state()) == str(before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize(("end", "message"), [(b"", "is not a complete"), (b"\0", "was altered")])
+def test_a_damaged_file_says_how_to_build_it_again(reacher_file, tmp_path, end, message):
+    copy = tmp_path / reacher_file.name
+    content = reacher_file.read_bytes()
+    assert content[-1] != 0
+    copy.write_bytes(content[:-1] + end)
+    message = rf"reacher-samples120-seed3\.safetensors' {message} .* --samples 120 --seed 3`"
+    with pytest.raises(FileError, match=message):
+        read_built(REACHER, copy)
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "mujoco"])
+def test_missing_simulator(monkeypatch, tmp_path, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    message = rf"Reacher-v5 needs {module}, .*: run `pip install 'deepnrc\[imitation\]'`"
+    with pytest.raises(ArgumentError, match=message):
+        build_reacher(tmp_path, 1)
+
+
+def test_reading_needs_no_simulator(reacher_file, monkeypatch):
+    for module in ("gymnasium", "mujoco"):
+        monkeypatch.setitem(sys.modules, module, None)
+    read_built(REACHER, reacher_file)
+
+
+def test_importing_loads_no_simulator_and_playing_draws_from_no_global_generator():
+    # In a process of its own: here the simulator is loaded, and beartype draws from `random`.
+    code = (
+        "import random, sys; from deepnrc.data.sets.imitation import building, playing, sources; "
+        "print([name for name in ('gymnasium', 'mujoco') if name in sys.modules]); "
+        "before = random.getstate(); "
+        "playing.play('Reacher-v5', building.expert_action, seed=0, episodes=1); "
+        "print(random.getstate() == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "True"]
