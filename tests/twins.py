@@ -53,13 +53,13 @@ def reasons(view):
     return {name: x.reason for name, x in results.items() if isinstance(x, Undefined)}
 
 
-def twin_values(H, Y, W, k, *, intercept=True, rcond=1e-3, alignment_k=None):
+def twin_values(H, Y, W, k, *, intercept=True, rcond=1e-3, alignment_rank=None):
     """The same metrics from the twins.
 
-    `alignment_k` is for features of a rank below k: the package compares only that many
+    `alignment_rank` is for features of a rank below k: the package compares only that many
     directions, because the remaining ones of the twins are arbitrary.
     """
-    aligned, width = k if alignment_k is None else alignment_k, np.shape(H)[1]
+    aligned, width = k if alignment_rank is None else alignment_rank, np.shape(H)[1]
     fit = {"intercept": intercept, "rcond": rcond}
     return {
         "noise_component": spectrum.noise_component(H, k) if k < width else math.nan,

@@ -72,7 +72,7 @@ def test_the_mean_direction_counts_when_uncentred(rng):
 def test_alignment_counts_only_the_ranks_of_features_and_weight(rng, spread, weight, k):
     H = centered_orthonormal(rng, 30, 4) * spread
     view = view_of(H, ONES, weight, k=3)
-    assert view.alignment_k == k
+    assert view.alignment_rank == k
     assert feature_weight_alignment(view) == pytest.approx(
         subspace.feature_weight_alignment(H, weight, k), rel=1e-12
     )
@@ -87,7 +87,7 @@ def test_there_are_only_as_many_angles_as_noise_directions(rng):
 def test_a_weight_of_single_precision_has_the_rank_it_had_before_rounding(rng):
     W = (rng.standard_normal((40, 2)) @ rng.standard_normal((2, 30))).astype(np.float32)
     view = view_of(rng.standard_normal((50, 30)), np.ones((50, 1)), W, k=5, weight_eps=1.2e-7)
-    assert view.alignment_k == 2
+    assert view.alignment_rank == 2
 
 
 def test_what_has_no_directions_is_undefined(rng):

@@ -79,7 +79,7 @@ def test_every_metric_of_a_float64_model_to_1e_10(generator, name, intercept):
     for layer in measurement:
         H, W = features[layer.name], weight_of(model, layer.name)
         expected = twin_values(
-            H, Y, W, widths[-1], intercept=intercept, alignment_k=layer.alignment_rank
+            H, Y, W, widths[-1], intercept=intercept, alignment_rank=layer.alignment_rank
         )
         if name == "fewer samples than width" and layer.width > N:
             # The features interpolate: NRC4 is 0, of which only rounding is seen.
@@ -190,7 +190,7 @@ def test_the_signal_rank_is_the_one_asked_for(generator, signal_rank, k):
     assert measurement.signal_rank == k
     assert layer.signal_rank == min(k, 30)
     expected = twin_values(
-        features["2"], Y, weight_of(model, "2"), k, alignment_k=layer.alignment_rank
+        features["2"], Y, weight_of(model, "2"), k, alignment_rank=layer.alignment_rank
     )
     assert_agree(layer.values, expected, rtol=1e-10)
 

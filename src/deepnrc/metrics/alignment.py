@@ -22,7 +22,7 @@ def signal_target_cka(view: LayerView) -> float | Undefined:
     """
     if undefined := view.constant_features or view.constant_targets:
         return undefined
-    spectrum, k = view.covariance_spectrum, view.feature_k
+    spectrum, k = view.covariance_spectrum, view.signal_dim
     cross = spectrum.top(k).T @ view.moments.cross_covariance
     return _ratio(cross, spectrum.values[:k], view)
 

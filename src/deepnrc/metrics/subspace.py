@@ -29,7 +29,7 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
     """
     if undefined := view.constant_signal or view.zero_weight:
         return undefined
-    k = view.alignment_k
+    k = view.alignment_rank
     if k >= view.width:
         return Undefined(f"{_full(view)}: any weight reads it whole")
     return float(principal_cosines(view.signal_spectrum.top(k), view.weight_spectrum.top(k)).mean())
@@ -49,7 +49,7 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
     """
     if undefined := view.constant_signal or view.zero_weight:
         return undefined
-    k, width = view.alignment_k, view.width
+    k, width = view.alignment_rank, view.width
     if k >= width:
         return Undefined(f"{_full(view)}: no noise subspace")
     signal, read = view.signal_spectrum.top(k), view.weight_spectrum.top(k)
@@ -61,7 +61,7 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
 
 
 def _full(view: LayerView) -> str:
-    return f"the signal rank {view.alignment_k} fills the layer's width {view.width}"
+    return f"the signal rank {view.alignment_rank} fills the layer's width {view.width}"
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""What every metric of a layer looks at: its moments and weight, and their spectra, taken once."""
+"""`LayerView`: what the metrics see of a layer; `Undefined`: a metric without a value."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +47,7 @@ class LayerView:
 
     @property
     def width(self) -> int:
-        """D."""
+        """Width of the layer, d."""
         return self.moments.feature_dim
 
     @cached_property
@@ -78,7 +78,7 @@ class LayerView:
 
     @cached_property
     def weight_rank(self) -> int:
-        """Numerical rank of W at its own dtype's rounding."""
+        """Numerical rank of W, to the rounding of its own dtype."""
         rtol = max(self.weight.shape) * self.weight_eps
         return numerical_rank(self.weight_spectrum.values, rtol=rtol)
 
@@ -89,14 +89,17 @@ class LayerView:
         return numerical_rank(self.signal_spectrum.values, rtol=rtol)
 
     @property
-    def feature_k(self) -> int:
-        """K capped by the width: the signal subspace of noise component and CKA."""
+    def signal_dim(self) -> int:
+        """Dimension of the signal subspace: k, capped by the width."""
         return min(self.signal_rank, self.width)
 
     @property
-    def alignment_k(self) -> int:
-        """K capped by the width and both ranks: beyond them directions are arbitrary."""
-        return min(self.feature_k, self.feature_rank, self.weight_rank)
+    def alignment_rank(self) -> int:
+        """k capped by the width and by the ranks of features and weight.
+
+        Directions beyond these are arbitrary.
+        """
+        return min(self.signal_dim, self.feature_rank, self.weight_rank)
 
     @cached_property
     def constant_features(self) -> Undefined | None:

@@ -56,15 +56,15 @@ def layer_measurement(
     else:
         bounds = {"bound": proposition.bound, "bound_residual": proposition.residual}
     if "feature_weight_alignment" not in undefined:
-        bounds["random_alignment"] = random_alignment(view.width, view.alignment_k)
+        bounds["random_alignment"] = random_alignment(view.width, view.alignment_rank)
     return LayerMeasurement(
         name=layer.name,
         kind=layer.kind,
         width=view.width,
         rows=layer.rows,
         calls=layer.calls,
-        signal_rank=view.feature_k,
-        alignment_rank=view.alignment_k if "random_alignment" in bounds else 0,
+        signal_rank=view.signal_dim,
+        alignment_rank=view.alignment_rank if "random_alignment" in bounds else 0,
         **values,
         **bounds,
         noise_component_floor=noise_component_floor(view),
@@ -96,11 +96,11 @@ def _collapse(
 
 def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator[str]:
     k = view.signal_rank
-    if view.feature_k < k:
+    if view.signal_dim < k:
         yield f"NRC2 uses all {view.width} directions of the layer: the signal rank is {k}"
-    if "feature_weight_alignment" not in undefined and view.alignment_k < k:
+    if "feature_weight_alignment" not in undefined and view.alignment_rank < k:
         yield (
-            f"NRC3 compares {view.alignment_k} directions, not {k}: width {view.width}, rank of "
+            f"NRC3 compares {view.alignment_rank} directions, not {k}: width {view.width}, rank of "
             f"the features {view.feature_rank}, rank of the weight {view.weight_rank}"
         )
     samples = view.moments.count - (1 if view.intercept else 0)
