@@ -98,7 +98,7 @@ def test_one_sample_a_class(rng):
     got = reasons(class_view(rng.standard_normal((4, 6)), np.arange(4), 4, agreeing=4))
     assert got == dict.fromkeys(
         ("within_class_share", "within_between_ratio", "class_distance_variance"),
-        "no class has two samples: nothing can vary within",
+        "no class has two samples: nothing varies within a class",
     )
 
 
@@ -106,7 +106,7 @@ def test_equal_class_means(rng):
     H = rng.standard_normal((10, 5))
     view = class_view(np.vstack([H, H, H]), np.repeat([0, 1, 2], 10), 3, agreeing=10)
     got = reasons(view)
-    assert set(got.values()) == {"the class means are all the same"}
+    assert set(got.values()) == {"the class means are all equal"}
     assert set(got) == set(CLASS_CATALOGUE) - {"within_class_share"}
     assert values(view)["within_class_share"] == pytest.approx(1.0, rel=1e-14)
 
@@ -127,14 +127,16 @@ def test_two_classes_have_no_simplex_to_miss(rng):
     H, labels = noisy(rng, C=2)
     got = reasons(class_view(H, labels, 2, agreeing=1))
     assert got == dict.fromkeys(
-        SIMPLEX, "two centred class means are always opposite: it is 0 whatever the features"
+        SIMPLEX, "two centred class means are always opposite: it is 0 for any features"
     )
 
 
 def test_a_class_in_the_middle_has_no_direction():
     H = np.array([[1.0, 0], [-1, 0], [0, 0]]).repeat(2, 0)
     got = reasons(class_view(H, np.arange(3).repeat(2), 3, W=np.ones((3, 2)), agreeing=6))
-    assert got["class_angle_deviation"] == "class 2 has the mean of all: it has no direction"
+    assert (
+        got["class_angle_deviation"] == "class 2 has the mean of all classes: it has no direction"
+    )
     assert got["class_weight_cosine"] == "class 2 has a mean or a row of W that is 0"
 
 
@@ -147,8 +149,8 @@ def test_weights_that_say_nothing(rng):
     assert got == {"class_weight_cosine": "only the last layer has a row of W for each class"}
     got = reasons(class_view(H[:, :3], labels, 4, np.ones((4, 3)) + np.eye(4, 3), agreeing=1))
     assert got == {
-        "class_weight_alignment": "the class means span the layer's width 3: any weight reads it "
-        "whole"
+        "class_weight_alignment": "the class means span the layer's width 3: any weight reads all "
+        "of it"
     }
 
 

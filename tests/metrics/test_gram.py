@@ -38,7 +38,7 @@ def minimiser(covariance, c, *, ratio=1.0):
 
 
 def test_one_target_carries_nothing():
-    reason = Undefined("with one target it is 0 whatever the weight")
+    reason = Undefined("with one target it is 0 for any weight")
     assert fit(np.ones((1, 4)), np.ones((1, 1))) == reason
     assert gram_residual(tensor([[2.0]]), tensor([[1.0]]), 0.5) == reason
 
@@ -64,7 +64,7 @@ def test_alike_variances_leave_gamma_undefined_but_not_the_residual(rng):
     # S − √γ I is a multiple of I for every γ below the end.
     assert got.residual == pytest.approx(twin.gram_residual(W, 4 * np.eye(3), 1.0), rel=1e-12)
     at_end = gram_residual(tensor(W @ W.T), tensor(4 * np.eye(3)), 4.0)
-    assert at_end == Undefined("the targets' covariance is γ I: nothing is left of it")
+    assert at_end == Undefined("the targets' covariance is γ I: S − √γ I is 0")
 
 
 @pytest.mark.parametrize("scale", [1e-90, 1e90])

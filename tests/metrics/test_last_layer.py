@@ -169,7 +169,7 @@ def test_not_asked_for(rng):
 
 def test_one_target(rng):
     got = record(*problem(rng, t=1))
-    reason = "with one target it is 0 whatever the weight"
+    reason = "with one target it is 0 for any weight"
     assert got.undefined == dict.fromkeys(("gram_residual", "gamma", "gamma_share"), reason)
     assert got.gamma_on_end is None
     assert math.isnan(got.gram_residual_at(0.0))
@@ -197,14 +197,14 @@ def test_all_targets_constant(rng):
 def test_alike_variances(rng):
     Y = features_with_spectrum(rng, 60, 3, [1.0, 1.0, 1.0])
     got = record(rng.standard_normal((60, 6)), Y, rng.standard_normal((3, 6)))
-    reason = "the targets' variances are all alike: every γ gives the same"
+    reason = "the targets' variances are all equal: every γ gives the same value"
     assert got.undefined == {"gamma": reason, "gamma_share": reason}
     assert got.gram_residual > 0
 
 
 def test_as_many_targets_as_features(rng):
     got = record(*problem(rng, d=3))
-    reason = "3 directions fill the layer's width 3: none is left to be outside"
+    reason = "3 directions fill the layer's width 3: no direction is outside them"
     names = ("feature_pca_residual", "feature_weight_residual", "chance_residual")
     assert got.undefined == dict.fromkeys(names, reason)
 

@@ -77,5 +77,5 @@ def test_undefined_with_its_ingredients(rng):
     assert proposition_1(view_of(H, 0 * Y)) == Undefined(reason)
     reason = "the layer is dead: its features are 0 for every sample"
     assert proposition_1(view_of(0 * H, Y)) == Undefined(reason)
-    reason = "the signal rank 3 fills the layer's width 3: no direction is left to be noise"
+    reason = "the signal rank 3 fills the layer's width 3: no direction is left for noise"
     assert proposition_1(view_of(H, Y, k=3)) == Undefined(reason)

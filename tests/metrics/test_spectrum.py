@@ -133,7 +133,7 @@ def test_one_sample_and_a_dead_layer_stay_undefined_uncentred(center):
 @pytest.mark.parametrize("k", [3, 4])
 def test_no_noise_is_left_where_the_signal_fills_the_width(rng, k):
     view = view_of(rng.standard_normal((9, 3)), np.ones((9, 1)), k=k)
-    reason = f"the signal rank {k} fills the layer's width 3: no direction is left to be noise"
+    reason = f"the signal rank {k} fills the layer's width 3: no direction is left for noise"
     assert noise_component(view) == Undefined(reason)
 
 

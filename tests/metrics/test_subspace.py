@@ -99,7 +99,7 @@ def test_what_has_no_directions_is_undefined(rng):
         assert metric(same) == Undefined("the features are the same for every sample")
     full = view_of(H, ONES, k=3)
     reason = "the signal rank 3 fills the layer's width 3: "
-    assert feature_weight_alignment(full) == Undefined(reason + "any weight reads it whole")
+    assert feature_weight_alignment(full) == Undefined(reason + "any weight reads all of it")
     assert noise_weight_alignment(full) == Undefined(reason + "no noise subspace")
 
 

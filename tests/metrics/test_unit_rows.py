@@ -32,7 +32,7 @@ def both(H, Y, W, *, centred):
 
 def test_no_direction_outside():
     H, Y = np.eye(3) + np.arange(3), np.eye(3)
-    reason = Undefined("3 directions fill the layer's width 3: none is left to be outside")
+    reason = Undefined("3 directions fill the layer's width 3: no direction is outside them")
     assert both(H, Y, np.eye(3), centred=False) == (reason, reason)
 
 

@@ -123,7 +123,7 @@ def test_long_lists_are_cut_and_one_target_says_why():
     assert line.split("R² by target ")[1].count(", ") == 6
     text = str(measure(torch.nn.Linear(12, 1), [(inputs, inputs[:, 0])], progress=False))
     assert text.endswith(
-        ": last layer, conditions of 2024: NRC3 – (with one target it is 0 whatever the weight)"
+        ": last layer, conditions of 2024: NRC3 – (with one target it is 0 for any weight)"
     )
 
 

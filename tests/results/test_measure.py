@@ -200,7 +200,7 @@ def test_more_targets_than_a_layers_width():
     narrow = got["0"]
     assert narrow.signal_rank == 3
     assert narrow.undefined["noise_component"] == (
-        "the signal rank 5 fills the layer's width 3: no direction is left to be noise"
+        "the signal rank 5 fills the layer's width 3: no direction is left for noise"
     )
     assert not math.isnan(narrow.signal_target_cka)
     assert any("NRC2 uses all 3 directions of the layer" in note for note in narrow.notes)

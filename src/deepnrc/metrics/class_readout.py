@@ -35,7 +35,7 @@ def class_weight_alignment(view: ClassView) -> float | Undefined:
     k = min(basis.shape[1], layer.weight_rank)
     if k >= layer.width:
         return Undefined(
-            f"the class means span the layer's width {layer.width}: any weight reads it whole"
+            f"the class means span the layer's width {layer.width}: any weight reads all of it"
         )
     return float(principal_cosines(basis, layer.weight_spectrum.top(k)).mean())
 

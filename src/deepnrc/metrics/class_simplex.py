@@ -66,7 +66,9 @@ def class_angle_deviation(view: ClassView) -> float | Undefined:
         return undefined
     norms = torch.linalg.vector_norm(view.centered_means, dim=1, keepdim=True)
     if float(norms.min()) == 0.0:
-        return Undefined(f"class {int(norms.argmin())} has the mean of all: it has no direction")
+        return Undefined(
+            f"class {int(norms.argmin())} has the mean of all classes: it has no direction"
+        )
     unit = view.centered_means / norms
     a, b = torch.triu_indices(view.class_count, view.class_count, offset=1)
     cosines = (unit @ unit.T)[a, b]
@@ -75,7 +77,5 @@ def class_angle_deviation(view: ClassView) -> float | Undefined:
 
 def _no_simplex(view: ClassView) -> Undefined | None:
     if view.class_count == 2:
-        return Undefined(
-            "two centred class means are always opposite: it is 0 whatever the features"
-        )
+        return Undefined("two centred class means are always opposite: it is 0 for any features")
     return view.equal_means or view.unseen_classes

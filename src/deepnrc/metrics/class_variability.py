@@ -77,5 +77,5 @@ def class_distance_variance(view: ClassView) -> float | Undefined:
 
 def _no_pairs(view: ClassView) -> Undefined | None:
     if int(view.classes.counts.max()) < 2:
-        return Undefined("no class has two samples: nothing can vary within")
+        return Undefined("no class has two samples: nothing varies within a class")
     return None

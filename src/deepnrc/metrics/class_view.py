@@ -32,7 +32,7 @@ class ClassView:
     classes: ClassMoments
     spread: Float64[Tensor, " r"]
     is_output: bool = False
-    agreeing: int | Undefined = field(default=Undefined("the decisions are not known"))
+    agreeing: int | Undefined = field(default=Undefined("the network's decisions are unknown"))
 
     @property
     def class_count(self) -> int:
@@ -71,7 +71,7 @@ class ClassView:
         means = self.classes.means[seen]
         spread = torch.linalg.norm(means - means[0])
         if float(spread) <= means.shape[1] ** 0.5 * _EPS * float(torch.linalg.norm(means)):
-            return Undefined("the class means are all the same")
+            return Undefined("the class means are all equal")
         return None
 
     @property

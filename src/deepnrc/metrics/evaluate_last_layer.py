@@ -93,7 +93,9 @@ def _gamma(fit: GramFit | Undefined) -> dict[str, float | Undefined]:
     gamma: float | Undefined = fit.gamma
     share: float | Undefined = fit.gamma / fit.largest if fit.largest > 0.0 else 0.0
     if math.isnan(fit.gamma):
-        gamma = share = Undefined("the targets' variances are all alike: every γ gives the same")
+        gamma = share = Undefined(
+            "the targets' variances are all equal: every γ gives the same value"
+        )
     elif fit.largest == 0.0:
         share = Undefined("the targets' covariance is singular: γ can only be 0")
     return {"gram_residual": fit.residual, "gamma": gamma, "gamma_share": share}

@@ -88,7 +88,7 @@ def gram_fit(
 
 def _undefined(gram: Tensor, covariance: Tensor) -> Undefined | None:
     if len(gram) == 1:
-        return Undefined("with one target it is 0 whatever the weight")
+        return Undefined("with one target it is 0 for any weight")
     if float(covariance.diagonal().sum()) == 0.0:
         return Undefined("the targets are the same for every sample")
     if float(gram.diagonal().sum()) == 0.0:
@@ -105,7 +105,7 @@ def _in_target_basis(gram: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
 
 def _distance(rotated: Tensor, roots: Tensor, root: float) -> float | Undefined:
     if float((roots - root).abs().max()) <= len(roots) * _EPS * float(roots[0]):
-        return Undefined("the targets' covariance is γ I: nothing is left of it")
+        return Undefined("the targets' covariance is γ I: S − √γ I is 0")
     return _shape_distance(rotated, roots - root)
 
 

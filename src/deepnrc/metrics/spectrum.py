@@ -40,7 +40,7 @@ def noise_component(view: LayerView, *, center: bool | None = None) -> float | U
     if view.signal_rank >= view.width:
         return Undefined(
             f"the signal rank {view.signal_rank} fills the layer's width {view.width}: "
-            "no direction is left to be noise"
+            "no direction is left for noise"
         )
     values = (view.covariance_spectrum if center else view.second_moment_spectrum).values
     return float(values[view.signal_rank :].sum() / values.sum())

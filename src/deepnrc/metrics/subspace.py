@@ -31,7 +31,7 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
         return undefined
     k = view.alignment_rank
     if k >= view.width:
-        return Undefined(f"{_full(view)}: any weight reads it whole")
+        return Undefined(f"{_full(view)}: any weight reads all of it")
     return float(principal_cosines(view.signal_spectrum.top(k), view.weight_spectrum.top(k)).mean())
 
 

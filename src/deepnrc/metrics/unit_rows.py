@@ -53,8 +53,8 @@ def chance_residual(view: LayerView) -> float | Undefined:
     """What either residual would be for rows in all directions alike: 1 − t/d."""
     if view.signal_rank >= view.width:
         return Undefined(
-            f"{view.signal_rank} directions fill the layer's width {view.width}: none is left to "
-            "be outside"
+            f"{view.signal_rank} directions fill the layer's width {view.width}: no direction is "
+            "outside them"
         )
     return 1.0 - view.signal_rank / view.width
 
