@@ -59,6 +59,7 @@ def test_local_processes_run_members_and_a_killed_one_is_named(tmp_path):
     with LocalExecutor(tmp_path / "output", workers=2) as executor:
         executor.start(jobs)
         assert list(executor._running) == ["long", "good"]  # two at a time
+        os.kill(executor._running["long"].pid, signal.SIGSTOP)  # it leaves the cores to the others
         ended = {}
         while len(ended) < 2:
             ended.update(executor.finished())
@@ -176,15 +177,13 @@ def slurm(folder, **options):
     return SlurmExecutor(folder / "submitit", cluster="local", **options)
 
 
-def test_submitit_runs_members(tmp_path):
+def test_submitit_runs_members_alone_and_together(tmp_path):
+    jobs = [job(tmp_path / "alone", "alone", "seed=2"), together(tmp_path)]
     with slurm(tmp_path, workers=2, options={"timeout_min": 5}) as executor:
-        ended = outcomes(executor, [job(tmp_path, "good"), job(tmp_path, "bad", DIVERGES)])
-    check(ended, tmp_path)
-
-
-def test_submitit_runs_members_together(tmp_path):
-    with slurm(tmp_path, options={"timeout_min": 5}) as executor:
-        check_together(outcomes(executor, [together(tmp_path)]), tmp_path)
+        ended = outcomes(executor, jobs)
+    assert ended.pop("alone") == ""
+    assert RunFolder(tmp_path / "alone" / "alone").measurement(2).is_file()
+    check_together(ended, tmp_path)
 
 
 @pytest.mark.slow
