@@ -123,6 +123,10 @@ def test_an_experiment_offered_by_a_package(tmp_path, installed, monkeypatch):
         "their-file = their_experiments:FILE\n",
     )
     (site / "one.toml").write_text(small_run(1))
+    assert [find_experiment(f"their-{kind}").name for kind in ("text", "file")] == [
+        "their-text",
+        "their-file",
+    ]
     deepnrc("train", "their-file", "--set", "training.epochs=1", "--out", tmp_path / "run")
     assert deepnrc("measure", tmp_path / "run").startswith("MLP: 48 samples")
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)  # of the sweep's processes

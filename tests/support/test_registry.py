@@ -28,6 +28,13 @@ def test_built_in_offered_and_registered(numbers):
     assert numbers.names() == ("bits", "recursion")
 
 
+def test_an_item_that_is_built_in_itself():
+    numbers = Registry("number", "x.z", int | float, {"one": 1})
+    assert numbers.find("one") == 1
+    with pytest.raises(ArgumentError, match=r"expected a int \| float, got str"):
+        numbers.register("two", "2")
+
+
 def test_a_name_that_is_not_known(numbers):
     numbers, _ = numbers
     expected = "there is no number 'bit': did you mean 'bits'\\? There are bits"

@@ -11,6 +11,10 @@ import pytest
         (("depth = 4", "dephts = 4"), "unknown key 'model.dephts': did you mean 'model.depth'? @9"),
         (("depth = 4", "lr = 4"), "unknown key 'model.lr': did you mean 'training.lr'? @9"),
         (("depth = 4", "epohcs = 4"), "'model.epohcs': did you mean 'training.epochs'? @9"),
+        (
+            ("lr = 0.1", "lr = 0.1\nnorm = 'batch'"),  # like clip_norm, but the same as model.norm
+            "unknown key 'training.norm': did you mean 'model.norm'? @14",
+        ),
         (("seed = 1", "epochs = 1"), "unknown key 'epochs': did you mean 'training.epochs'? @1"),
         (
             ("depth = 4", "zzz = 4"),
