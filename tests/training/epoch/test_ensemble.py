@@ -165,6 +165,16 @@ def test_frozen_parameters_stay(rows):
         assert torch.equal(got.fc2.weight, before.fc2.weight)
 
 
+def test_dropout_draws_for_each_member(rows):
+    def make():
+        return nn.Sequential(nn.Dropout(0.5), nn.Linear(D, T, bias=False))
+
+    one, same = make(), make()
+    same.load_state_dict(one.state_dict())
+    train_together([one, same], *rows, [config(epochs=1)] * 2, seeds=[0, 0])
+    assert not torch.equal(one[1].weight, same[1].weight)
+
+
 def test_any_network_goes_through_vmap(rows):
     def make(seed):
         with torch.random.fork_rng(devices=[]):
