@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from deepnrc.errors import ArgumentError
 from deepnrc.theory import SolverStatus, check, deep_ufm_optimum
@@ -76,8 +77,6 @@ def test_a_wrong_loss_is_found(monkeypatch):
         assert str(found).endswith("The solver DOES NOT AGREE with the closed form.")
         monkeypatch.undo()
     assert right.agrees
-    loose = check_ufm(SIGMA, lambda_h=0.02, lambda_w=0.05, seeds=1, loss_rtol=1e-30)
-    assert loose.agrees == (right.loss_difference == 0)
 
 
 def test_a_wrong_gram_matrix_is_found(monkeypatch):
@@ -88,7 +87,6 @@ def test_a_wrong_gram_matrix_is_found(monkeypatch):
     size = float(right.gram.norm()) / (right.loss / 0.02)
     assert found.gram_difference == pytest.approx(1e-5 * size, rel=1e-4)
     assert not found.agrees
-    assert check_deep_ufm(SIGMA, **DEEP, seeds=1, gram_rtol=1e-4).agrees
 
 
 def test_a_solver_that_did_not_arrive_proves_nothing(monkeypatch):
@@ -97,6 +95,12 @@ def test_a_solver_that_did_not_arrive_proves_nothing(monkeypatch):
     found = check_ufm(SIGMA, lambda_h=0.02, lambda_w=0.05, seeds=2)
     assert not found.agrees
     assert "seed 1: 0.07357378692, max iterations" in str(found)
+
+
+def test_a_solver_that_returns_nan_does_not_agree(monkeypatch):
+    nan = torch.full((2, 2), math.nan, dtype=torch.float64)
+    monkeypatch.setattr(check, "minimize_ufm", wrong(check.minimize_ufm, weight=nan))
+    assert not check_ufm(SIGMA, lambda_h=0.02, lambda_w=0.05, seeds=1).agrees
 
 
 def test_the_lowest_of_the_seeds_counts(monkeypatch):
@@ -121,8 +125,6 @@ def test_wide_gram_matrices_are_not_printed():
     ("options", "message"),
     [
         ({"seeds": 0}, "seeds must be at least 1; got 0"),
-        ({"loss_rtol": 0.0}, "loss_rtol must be positive; got 0"),
-        ({"gram_rtol": -1.0}, "gram_rtol must be positive; got -1"),
         ({"lambda_h": math.inf}, "lambda_h must be positive and finite; got inf"),
     ],
 )

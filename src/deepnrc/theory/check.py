@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.support.text import Table
-from deepnrc.theory.arguments import MatrixLike, at_least, penalty
+from deepnrc.theory.arguments import MatrixLike, at_least
 from deepnrc.theory.chain import SolverStatus
 from deepnrc.theory.covariance import targets_with_covariance
 from deepnrc.theory.deep_optimize import minimize_deep_ufm
@@ -19,7 +19,7 @@ from deepnrc.theory.optimum import UFMOptimum
 from deepnrc.theory.text import long, matrix_lines
 from deepnrc.theory.ufm import ufm_optimum
 
-__all__ = ["GRAM_RTOL", "LOSS_RTOL", "OptimumCheck", "check_deep_ufm", "check_ufm"]
+__all__ = ["OptimumCheck", "check_deep_ufm", "check_ufm"]
 
 LOSS_RTOL = 1e-9
 GRAM_RTOL = 1e-6  # where an eigenvalue of Σ_Y equals c, a gradient of rounding size leaves 1e-8
@@ -34,18 +34,16 @@ class OptimumCheck:
 
     Attributes:
         loss: L*, in closed form.
-        gram: W Wᵀ of the last weight in closed form, t × t.
+        gram: W Wᵀ of the last weight in closed form, t × t; NaN where the minimum is not unique.
         rank: Its rank.
         solver_losses: What the solver reached from each seed.
         solver_statuses: How it ended there.
         solver_gram: W Wᵀ of the last weight at the lowest of these points.
-        solver_rank: Its eigenvalues above ``gram_rtol``, relative to L*/λ.
-        loss_difference: |lowest loss − L*|/L*.
-        gram_difference: Frobenius norm of the Gram matrices' difference, relative to L*/λ with λ
-            the penalty of that weight. NaN where the minimum is not unique.
-        loss_rtol: Limit of ``loss_difference``.
-        gram_rtol: Limit of ``gram_difference``.
-        agrees: Whether the solver converged and neither limit is exceeded.
+        solver_rank: Its eigenvalues above 1e-6, relative to L*/λ with λ that weight's penalty.
+        loss_difference: |lowest loss − L*|/L*; at most 1e-9 to agree.
+        gram_difference: Frobenius norm of the Gram matrices' difference, relative to L*/λ; at most
+            1e-6 to agree, unless the minimum is not unique.
+        agrees: Whether the solver converged there and both differences are small enough.
     """
 
     loss: float
@@ -57,18 +55,16 @@ class OptimumCheck:
     solver_rank: int
     loss_difference: float
     gram_difference: float
-    loss_rtol: float
-    gram_rtol: float
     agrees: bool
 
     def __str__(self) -> str:
         """Both sides, the solver's runs, and the verdict."""
-        unique = not math.isnan(self.gram_difference)
+        unique = not bool(self.gram.isnan().any())
         rows = (
             ("loss L*", long(self.loss), long(min(self.solver_losses)),
-             f"{self.loss_difference:.1e}", f"{self.loss_rtol:g}"),
+             f"{self.loss_difference:.1e}", f"{LOSS_RTOL:g}"),
             ("W Wᵀ", "", "", f"{self.gram_difference:.1e}" if unique else "–",
-             f"{self.gram_rtol:g}"),
+             f"{GRAM_RTOL:g}"),
             ("rank", str(self.rank), str(self.solver_rank), "", ""),
         )  # fmt: skip
         headings = ("", "closed form", "solver", "difference", "limit")
@@ -91,8 +87,6 @@ def check_ufm(
     target_mean: MatrixLike | None = None,
     bias: bool = True,
     seeds: int = 5,
-    loss_rtol: float = LOSS_RTOL,
-    gram_rtol: float = GRAM_RTOL,
 ) -> OptimumCheck:
     """Minimize the unconstrained feature model from several seeds; compare with `ufm_optimum`.
 
@@ -103,12 +97,9 @@ def check_ufm(
         target_mean: As for `ufm_optimum`.
         bias: As for `ufm_optimum`.
         seeds: How often to start the solver, 1 or more.
-        loss_rtol: Limit of `OptimumCheck.loss_difference`.
-        gram_rtol: Limit of `OptimumCheck.gram_difference`.
 
     Raises:
-        ArgumentError: The closed form or the solver refuses an argument, a limit is not positive,
-            or there is no seed.
+        ArgumentError: The closed form or the solver refuses an argument, or there is no seed.
     """
     best = ufm_optimum(
         target_covariance, lambda_h=lambda_h, lambda_w=lambda_w, target_mean=target_mean, bias=bias
@@ -119,7 +110,7 @@ def check_ufm(
         found = minimize_ufm(targets, lambda_h=lambda_h, lambda_w=lambda_w, bias=bias, seed=seed)
         return found.loss, found.status, found.gram
 
-    return _compared(best, best.gram, lambda_w, solve, seeds, loss_rtol, gram_rtol)
+    return _compared(best, best.gram, lambda_w, solve, seeds)
 
 
 def check_deep_ufm(
@@ -128,10 +119,18 @@ def check_deep_ufm(
     lambdas: Sequence[float],
     lambda_h: float,
     seeds: int = 5,
-    loss_rtol: float = LOSS_RTOL,
-    gram_rtol: float = GRAM_RTOL,
 ) -> OptimumCheck:
-    """The same for the deep linear model and `deep_ufm_optimum`, with penalties of W_1 to W_L."""
+    """Minimize the deep linear model from several seeds; compare with `deep_ufm_optimum`.
+
+    Args:
+        target_covariance: Σ_Y, t × t.
+        lambdas: Penalties of W_1 to W_L, positive and finite.
+        lambda_h: Penalty of the features, positive and finite.
+        seeds: How often to start the solver, 1 or more; it has many starts of its own.
+
+    Raises:
+        ArgumentError: As of `check_ufm`.
+    """
     best = deep_ufm_optimum(target_covariance, lambdas=lambdas, lambda_h=lambda_h)
     targets = targets_with_covariance(target_covariance)
 
@@ -143,7 +142,7 @@ def check_deep_ufm(
     gram = best.grams[-1]
     if len(lambdas) > 1 and bool(best.tied.any()):
         gram = torch.full_like(gram, math.nan)
-    return _compared(best, gram, lambdas[-1], solve, seeds, loss_rtol, gram_rtol)
+    return _compared(best, gram, lambdas[-1], solve, seeds)
 
 
 def _compared(
@@ -152,18 +151,14 @@ def _compared(
     last_penalty: float,
     solve: Callable[[int], Solved],
     seeds: int,
-    loss_rtol: float,
-    gram_rtol: float,
 ) -> OptimumCheck:
     at_least(1, seeds=seeds)
-    loss_rtol = penalty(loss_rtol, "loss_rtol", positive=True)
-    gram_rtol = penalty(gram_rtol, "gram_rtol", positive=True)
     losses, statuses, grams = zip(*map(solve, range(seeds)), strict=True)
     lowest = losses.index(min(losses))
     scale = best.loss or 1.0  # of constant targets everything is 0
     loss_difference = abs(losses[lowest] - best.loss) / scale
     gram_difference = float(torch.linalg.matrix_norm(grams[lowest] - gram)) / scale * last_penalty
-    least = gram_rtol * scale / last_penalty
+    least = GRAM_RTOL * scale / last_penalty
     return OptimumCheck(
         loss=best.loss,
         gram=gram,
@@ -174,9 +169,7 @@ def _compared(
         solver_rank=int((torch.linalg.eigvalsh(grams[lowest]) > least).sum()),
         loss_difference=loss_difference,
         gram_difference=gram_difference,
-        loss_rtol=loss_rtol,
-        gram_rtol=gram_rtol,
         agrees=statuses[lowest] is SolverStatus.CONVERGED
-        and loss_difference <= loss_rtol
-        and not gram_difference > gram_rtol,
+        and loss_difference <= LOSS_RTOL
+        and (bool(gram.isnan().any()) or gram_difference <= GRAM_RTOL),
     )
