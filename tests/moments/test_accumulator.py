@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from deepnrc.errors import FeatureRangeError, NonFiniteError
 from deepnrc.moments.accumulator import MomentAccumulator, state_bytes
-from deepnrc.moments.buffers import Workspaces
 from deepnrc.moments.record import CHUNK_ROWS, Moments
 from twins import accumulated, assert_same_moments, collapsed, cut
 
@@ -40,21 +39,6 @@ def test_float32_moments_depend_on_the_batches_by_rounding_only(rng):
         found = accumulated(H, Y, sizes=sizes, dtype=torch.float32)
         assert found.single_scatter.any()
         assert_same_moments(found, exact, rtol=1e-7)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("wake", [CHUNK_ROWS - 1, CHUNK_ROWS, 3 * CHUNK_ROWS + 5])
-def test_dead_units_that_wake_late_are_counted_whole(rng, dtype, wake):
-    N, d = 5 * CHUNK_ROWS, 200
-    H, Y = collapsed(rng, N, d, 1e-2)
-    H[:, ::4] = 0
-    H[wake:, ::8] = rng.standard_normal((N - wake, 25))
-    H[N - 1, 4] = 3.0  # one in the very last row
-    exact = Moments.from_batch(torch.tensor(H), torch.tensor(Y))
-    for sizes in ((700,), (N,)):
-        found = accumulated(H, Y, sizes=sizes, dtype=dtype)
-        assert_same_moments(found, exact, rtol=1e-12 if dtype == torch.float64 else 1e-6)
-        assert not found.feature_scatter[12].any()  # still dead: exactly 0
 
 
 @pytest.mark.parametrize("rows", [10, CHUNK_ROWS + 10, 3 * CHUNK_ROWS])
@@ -150,24 +134,3 @@ def test_memory_does_not_grow_with_the_samples_and_is_as_announced(generator, wi
         sizes.append(held_bytes(accumulator))
     assert sizes[3] == sizes[-1]
     assert 0 < max(sizes) <= state_bytes([width], 3)
-
-
-@pytest.mark.parametrize("sizes", [(CHUNK_ROWS,), (700,), (2 * CHUNK_ROWS, 300)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_layers_that_share_a_workspace_keep_their_sums_apart(rng, sizes, dtype):
-    """Of one width but with other dead units, so that their columns lie elsewhere in it."""
-    N, width, shared = 3 * CHUNK_ROWS + 5, 200, Workspaces()
-    Y = torch.tensor(rng.standard_normal((N, 3)))
-    layers = []
-    for dead in (0, 40, 60):
-        H = torch.tensor(collapsed(rng, N, width, 1e-3)[0], dtype=dtype)
-        H[:, rng.permutation(width)[:dead]] = 0
-        layers.append((H, MomentAccumulator(width, 3, dtype=dtype, workspaces=shared)))
-    for rows in cut(N, sizes):
-        for H, accumulator in layers:
-            accumulator.add(H[rows], Y[rows])
-    for H, accumulator in layers:
-        found, alone = accumulator.result(), accumulated(H, Y, sizes=sizes, dtype=dtype)
-        assert_same_moments(found, alone, rtol=1e-14)  # the same sums in the same order
-        rtol = 1e-7 if dtype == torch.float32 else 1e-12
-        assert_same_moments(found, Moments.from_batch(H, Y), rtol=rtol)
