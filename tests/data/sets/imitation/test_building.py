@@ -107,7 +107,7 @@ def test_provenance(build, tiny):
     assert facts["judged_episodes"] == 3
     assert facts["lowest_return"] < facts["mean_return"] < facts["highest_return"]
     assert facts["mean_length"] > 1
-    assert said["reproducible"] == "yes, bit for bit on the same machine with the same versions"
+    assert said["reproducible"] == "yes, bit by bit on the same machine and versions"
     assert said["expert"] == (
         "PPO of stable-baselines3, 256 steps, discount 0.9999, seed 3; the mean action of a tanh "
         "network with hidden widths 8, 8, clipped to [-1, 1]"

@@ -92,7 +92,7 @@ def _facts(
     trained: Trained, evaluation: Played, *, recipe: Recipe, seed: int, limit: float
 ) -> dict[str, object]:
     """What is stored about a training and its evaluation."""
-    reproducible = "yes, bit for bit on the same machine with the same versions"
+    reproducible = "yes, bit by bit on the same machine and versions"
     if trained.cut:
         reproducible = (
             f"no: cut short by the time limit of {limit:g} s after {trained.steps} of "

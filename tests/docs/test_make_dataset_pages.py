@@ -1,10 +1,22 @@
-"""Pictures of data sets: what is drawn is what is in the set."""
+"""Pages of the data sets: what the script writes, and that the pages in docs agree with it."""
+
+import importlib.util
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from deepnrc.data import RawData
-from deepnrc.report.data_figures import dataset_figure
+from deepnrc.data import RawData, dataset_names, find_source
+from deepnrc.errors import FileError
+from deepnrc.report.data_text import source_text
+
+PATH = Path(__file__).parents[2] / "docs" / "make_dataset_pages.py"
+spec = importlib.util.spec_from_file_location("make_dataset_pages", PATH)
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+dataset_figure = script.dataset_figure
 
 
 class Images:
@@ -108,3 +120,60 @@ def test_constant_targets_can_be_drawn():
 def test_many_targets_can_be_drawn(generator):
     targets = torch.randn(50, 30, generator=generator)
     dataset_figure(raw(targets), title="many").canvas.draw()
+
+
+def test_a_page_with_its_picture(tmp_path, capsys):
+    out = tmp_path / "docs" / "datasets"
+    arguments = ["--samples", "60", "--seed", "3", "--option", "rank=1", "--out", str(out)]
+    script.main(["synthetic", *arguments])
+    files = [out / name for name in ("synthetic.md", "images/synthetic.png", "README.md")]
+    assert capsys.readouterr().out == f"Written: {', '.join(map(str, files))}\n"
+    page = (out / "synthetic.md").read_text()
+    assert page.startswith("# synthetic\n\n![synthetic: targets and the spectrum")
+    assert "](images/synthetic.png)" in page
+    assert "as `deepnrc data info synthetic --samples 60 --seed 3 --option rank=1` prints" in page
+    assert "60 rows of 20 inputs and 10 targets" in page
+    assert source_text(find_source("synthetic")) in page
+    assert page.count("```") == 4
+    with Image.open(out / "images" / "synthetic.png") as picture:
+        assert picture.width > 1000
+
+
+def test_the_index_has_every_set_and_links_where_pages_are(tmp_path):
+    (tmp_path / "gemm.md").touch()
+    text = script.write_index(tmp_path).read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    assert len(rows) == 1 + len(dataset_names())
+    assert "| [gemm](gemm.md) | Run times of a blocked" in text
+    assert "| sgemm | " in text
+    assert "| 4 | fetched, from your files |" in text
+    assert "| your choice | made when loaded |" in text
+
+
+def test_a_set_that_is_not_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPNRC_HOME", str(tmp_path))
+    with pytest.raises(FileError, match="'sgemm' is not on this machine"):
+        script.main(["sgemm", "--out", str(tmp_path)])
+
+
+def test_a_page_without_the_files_says_how_to_get_the_picture(tmp_path):
+    script.main(["sgemm", "--bare", "--out", str(tmp_path)])
+    text = (tmp_path / "sgemm.md").read_text()
+    assert text.startswith("# sgemm\n\n```text\nsgemm: Run times of a GPU matrix multiplication")
+    assert "`python docs/make_dataset_pages.py sgemm --path FILES` writes it with both." in text
+    assert "![" not in text
+    assert "| [sgemm](sgemm.md) |" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", dataset_names())
+def test_the_page_in_docs_describes_the_set_as_it_is(tmp_path, name):
+    page = (script.PAGES / f"{name}.md").read_text()
+    assert re.search(r"```text\n(.*?)\n```", page, re.DOTALL)[1] == source_text(find_source(name))
+    if "![" not in page:
+        assert page == script.write_bare_page(name, tmp_path)[0].read_text()
+
+
+def test_the_index_in_docs_is_that_of_the_script(tmp_path):
+    for name in dataset_names():
+        (tmp_path / f"{name}.md").touch()
+    assert (script.PAGES / "README.md").read_text() == script.write_index(tmp_path).read_text()
