@@ -113,10 +113,10 @@ def test_a_wrong_name_is_wrong_usage_and_gets_the_nearest(name):
 
 def test_what_cannot_be_done_is_exit_code_1(monkeypatch):
     for arguments, message in (
-        (["build", "sgemm"], "'sgemm' cannot be built here; `deepnrc data fetch sgemm` gets"),
-        (["fetch", "gemm"], "'gemm' has no files that can be fetched"),
+        (["build", "sgemm"], "'sgemm' cannot be built: download the real files with `deepnrc"),
+        (["fetch", "gemm"], "'gemm' has no files that can be downloaded"),
         (["info", "synthetic", "--option", "colour=1"], "colour is not an option of 'synthetic'"),
-        (["info", "tabular", "--path", "/nowhere.csv"], "/nowhere.csv is not a file"),
+        (["info", "tabular", "--path", "/nowhere.csv"], "/nowhere.csv is not a file: check"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1

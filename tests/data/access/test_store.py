@@ -136,7 +136,7 @@ def test_an_altered_file_is_named_and_refused_and_building_mends_it(toy_log):
     said = []
     build("toy", say=said.append)
     assert "was altered after it was written" in said[0]
-    assert said[0].endswith(". Building it again now")
+    assert said[0].endswith(". It is built again now")
     assert path.read_bytes() == content
 
 
@@ -153,18 +153,23 @@ def test_an_altered_folder_is_named_and_refused_and_building_mends_it(toy_log):
 def test_what_cannot_be_built_says_what_else_to_do(home):
     for name, otherwise in (
         ("synthetic", "it is made in memory when it is loaded"),
-        ("sgemm", "`deepnrc data fetch sgemm` gets the real files"),
+        ("sgemm", "download the real files with `deepnrc data fetch sgemm`"),
         ("utkface", "load the real files with path=…"),
     ):
-        with pytest.raises(ArgumentError, match=f"'{name}' cannot be built here; {otherwise}"):
+        with pytest.raises(ArgumentError, match=f"'{name}' cannot be built: {otherwise}"):
             build(name)
 
 
-@pytest.mark.parametrize("numbers", [{"samples": 0}, {"seed": -1}])
-def test_numbers_that_make_no_sense(toy_log, numbers):
-    with pytest.raises(ArgumentError, match="expected at least 1 and 0, got"):
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [({"samples": 0}, "samples must be at least 1"), ({"seed": -1}, "seed must be at least 0"),
+     ({"seconds": -1.0}, "seconds must be above 0")],
+)  # fmt: skip
+def test_numbers_out_of_range(toy_log, home, numbers, message):
+    with pytest.raises(ArgumentError, match=message):
         build("toy", **numbers)
     assert toy_log.read_text() == ""
+    assert not home.exists()
 
 
 def test_a_cache_folder_that_cannot_be_made(toy_log, home, tmp_path):

@@ -1,1 +1,1 @@
-"""Getting at data: cache folder, downloads, built sets, images on disk."""
+"""Access to data: cache folder, downloads, built sets, images on disk."""

@@ -35,12 +35,12 @@ def data_folder() -> Path:
 
 
 def build_command(name: str, samples: int, seed: int) -> str:
-    """What to type to build this set."""
+    """The command that builds this set."""
     return f"deepnrc data build {name} --samples {samples}" + (f" --seed {seed}" if seed else "")
 
 
 def rebuild_command(name: str, path: Path) -> str:
-    """What to type to build this file again: size and seed stand in a built set's file name."""
+    """The command that builds this file again, from the size and seed in its name."""
     match = re.search(r"-samples(\d+)-seed(\d+)", path.name)
     if match is None:
         return f"deepnrc data build {name}"
@@ -75,7 +75,7 @@ def load_tensors(path: Path, *, rebuild: str) -> tuple[dict[str, torch.Tensor], 
         The tensors by name, and the description.
 
     Raises:
-        FileError: The file is missing, incomplete, altered or of another layout; the message names
-            the file and `rebuild`.
+        FileError: The file is missing, incomplete, altered or of another layout; the message
+            contains `rebuild`.
     """
     return read_tensors(path, _LAYOUT, advice=f"build it with `{rebuild}`")

@@ -1,4 +1,4 @@
-"""Files of real sets from the network: over https, checked by SHA-256, whole or not there."""
+"""Download the files of real sets: over https, checked by SHA-256, complete or absent."""
 
 import hashlib
 import http.client
@@ -19,48 +19,48 @@ from deepnrc.storage.manifest import file_sha256
 __all__ = ["check_fetched", "fetch", "fetched_folder"]
 
 _BLOCK = 1 << 20
-_PATIENCE = 60.0  # seconds without a byte
+_TIMEOUT = 60.0  # seconds without a byte
 
 
 def fetched_folder(name: str) -> Path:
-    """Where `fetch` puts the real files of a set unless told otherwise; it need not exist yet."""
+    """The default folder of `fetch` for the real files of a set; it need not exist yet."""
     return data_folder() / "fetched" / name
 
 
 def fetch(
     name: str, path: Path | None = None, *, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Path, ...]:
-    """Get the real files of a set over https.
+    """Download the real files of a set over https.
 
-    A file that is there already and unaltered is not fetched again. Where the publisher gives no
-    SHA-256, that of the first download is kept beside the file and holds from then on.
+    A file that is there already and unaltered is not downloaded again. Where the publisher gives no
+    SHA-256, that of the first download is recorded beside the file and checked from then on.
 
     Args:
         name: Of the data set.
         path: The folder for the files; None is the set's place in the cache folder.
-        say: Takes a line about the progress.
+        say: Receives lines about the progress.
 
     Returns:
         The files.
 
     Raises:
-        ArgumentError: if there is no such set or nothing to fetch.
-        FileError: if a file cannot be fetched or written, or is not the one expected.
+        ArgumentError: There is no such set, or it has no files to download.
+        FileError: A file cannot be downloaded or written, or has another SHA-256 than expected.
     """
     source = find_source(name)
     if not source.downloads:
         raise ArgumentError(
-            f"name: '{name}' has no files that can be fetched; it comes from {source.origin}"
+            f"'{name}' has no files that can be downloaded: it comes from {source.origin}"
         )
     folder = fetched_folder(name) if path is None else path
     return tuple(_fetch_one(item, folder, ("https",), say) for item in source.downloads)
 
 
 def check_fetched(source: Source) -> dict[str, str] | None:
-    """The SHA-256 of each fetched file of a set by its name, or None where some are not there.
+    """The SHA-256 of each downloaded file of a set by its name; None if a file is missing.
 
     Raises:
-        FileError: if a file was altered since it was fetched.
+        FileError: A file was altered since it was downloaded.
     """
     folder = fetched_folder(source.name)
     if not source.downloads or not all((folder / item.file).exists() for item in source.downloads):
@@ -72,8 +72,8 @@ def _check(path: Path, item: Download, name: str) -> str:
     sha256, expected = file_sha256(path), item.sha256 or _recorded(path)
     if expected is not None and sha256 != expected:
         raise FileError(
-            f"{path} is not what was fetched: its SHA-256 is {sha256}, expected {expected}; delete "
-            f"it and run `deepnrc data fetch {name}`"
+            f"{path} was altered after it was downloaded: its SHA-256 must be {expected}; got "
+            f"{sha256}: delete it and run `deepnrc data fetch {name}`"
         )
     return sha256
 
@@ -81,14 +81,14 @@ def _check(path: Path, item: Download, name: str) -> str:
 def _fetch_one(
     item: Download, folder: Path, schemes: tuple[str, ...], say: Callable[[str], None]
 ) -> Path:
-    """Fetch one file; tests alone allow other schemes than https."""
+    """Download one file; only tests allow other schemes than https."""
     path = folder / item.file
     expected = item.sha256 or _recorded(path)
     if path.exists() and expected is not None and file_sha256(path) == expected:
         say(f"{path}: already there and unaltered")
         return path
     _check_scheme(item.url, schemes)
-    say(f"{path}: fetching from {item.url}")
+    say(f"{path}: downloading from {item.url}")
     try:
         make_folder(path.parent)
         with atomic_draft(path) as draft:
@@ -96,23 +96,23 @@ def _fetch_one(
                 sha256 = _copy(answer, file, item.url)
             if expected is not None and sha256 != expected:
                 raise FileError(
-                    f"{item.url} gave a file with SHA-256 {sha256}, expected {expected}; it was "
-                    "not kept. Try again; if this stays, the publisher has changed the file"
+                    f"the file from {item.url} must have the SHA-256 {expected}; got {sha256}, and "
+                    "the file was not kept: try again; if it stays so, the publisher has changed it"
                 )
             write_atomically(_record(path), f"{sha256}  {path.name}\n".encode())
     except FileError:
         raise
     except (OSError, http.client.HTTPException) as error:
         raise FileError(
-            f"{item.url} cannot be fetched to {path} ({error}); check the network and the disk, or "
-            "fetch it elsewhere and pass path=…"
+            f"{item.url} cannot be downloaded to {path} ({error}): check the network and the disk, "
+            "or download it elsewhere and pass path=…"
         ) from error
     say(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {sha256}")
     return path
 
 
 def _open(url: str, schemes: tuple[str, ...]) -> http.client.HTTPResponse:
-    """The answer to a request; redirections stay within the schemes."""
+    """The response to a request; redirections to other schemes are refused."""
 
     class Redirections(urllib.request.HTTPRedirectHandler):
         def redirect_request(
@@ -129,13 +129,13 @@ def _open(url: str, schemes: tuple[str, ...]) -> http.client.HTTPResponse:
 
     request = urllib.request.Request(url, headers={"User-Agent": "deepnrc"})
     answer: http.client.HTTPResponse = urllib.request.build_opener(Redirections).open(
-        request, timeout=_PATIENCE
+        request, timeout=_TIMEOUT
     )
     return answer
 
 
 def _copy(answer: http.client.HTTPResponse, file: IO[bytes], url: str) -> str:
-    """All bytes into the file, and their SHA-256."""
+    """Copy all bytes to the file; their SHA-256."""
     digest = hashlib.sha256()
     received = 0
     while block := answer.read(_BLOCK):
@@ -143,20 +143,20 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], url: str) -> str:
         received += len(block)
         file.write(block)
     announced = answer.headers["Content-Length"]
-    if announced is not None and received != int(announced):  # read() ends without a word then
+    if announced is not None and received != int(announced):  # read() does not raise then
         raise FileError(
-            f"{url} ended after {received} of {announced} bytes; nothing was kept. Try again"
+            f"{url} ended after {received} of {announced} bytes, and nothing was kept: try again"
         )
     return digest.hexdigest()
 
 
 def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
     if urlsplit(url).scheme not in schemes:
-        raise FileError(f"{url}: expected an address over {' or '.join(schemes)}; it is not opened")
+        raise FileError(f"address must begin with {' or '.join(schemes)}://; got {url}")
 
 
 def _record(path: Path) -> Path:
-    """Where the SHA-256 of the first download is kept, in the format of sha256sum."""
+    """The file that records the SHA-256 of the first download, in the format of sha256sum."""
     return path.with_name(f"{path.name}.sha256")
 
 

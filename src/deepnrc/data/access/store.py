@@ -1,4 +1,4 @@
-"""Built sets in the cache folder: whole or not there, one builder at a time, checked when used."""
+"""Built sets in the cache folder: complete or absent, one builder at a time, checked on reading."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ class BuiltSet:
 
     Attributes:
         path: A file of tensors, or a folder with a manifest.
-        samples: Rows asked for when it was built.
-        seed: Asked for when it was built.
+        samples: Requested number of rows.
+        seed: Requested seed.
     """
 
     path: Path
@@ -49,44 +49,41 @@ def build(
 ) -> Path:
     """Build a set into the cache folder, unless it is there already and unaltered.
 
-    Of two processes that build the same set at once, the second waits and takes what the first
-    built. A process that is killed leaves nothing that could be taken for a set.
+    Of two processes that build the same set at once, the second waits and uses what the first
+    built. A process that is killed leaves no incomplete set.
 
     Args:
         name: Of the data set.
-        samples: Rows; None is the set's default.
-        seed: Fixes every random choice.
-        seconds: Most time to spend on training an expert; None is the builder's own bound.
-        again: Build also where an unaltered one is there; it is replaced when the new one is done.
-        say: Takes a line about the progress.
+        samples: Number of rows; None is the set's default.
+        seed: Determines every random choice.
+        seconds: Largest time for training an expert; None is the builder's own limit.
+        again: Build even if there is an unaltered set; the new one replaces it when it is complete.
+        say: Receives lines about the progress.
 
     Returns:
         The file or folder.
 
     Raises:
-        ArgumentError: if there is no such set, it cannot be built, or a number makes no sense.
-        FileError: if the cache folder cannot be written to.
+        ArgumentError: There is no such set, it cannot be built, a number is out of its range, or a
+            library that building needs is not installed.
+        FileError: The cache folder cannot be written to.
     """
     source = find_source(name)
     if source.build is None:
-        raise ArgumentError(f"name: '{name}' cannot be built here; {_otherwise(source)}")
+        raise ArgumentError(f"'{name}' cannot be built: {_otherwise(source)}")
     samples = source.default_samples if samples is None else samples
-    if samples < 1 or seed < 0:
-        raise ArgumentError(
-            f"samples and seed: expected at least 1 and 0, got {samples} and {seed}; pass larger "
-            "ones"
-        )
+    request = BuildRequest(samples, seed, seconds, say)
     with _build_lock(_stem(name, samples, seed), say):
         there = find_built(name, samples, seed)
         if there is not None and not again:
             try:
                 check_built(source, there)
             except FileError as error:
-                say(f"{error}. Building it again now")
+                say(f"{error}. It is built again now")
             else:
                 say(f"{name}: already built and unaltered")
                 return there.path
-        return _build(source, BuildRequest(samples, seed, seconds, say))
+        return _build(source, request)
 
 
 def built_sets(name: str) -> tuple[BuiltSet, ...]:
@@ -110,13 +107,13 @@ def find_built(name: str, samples: int, seed: int) -> BuiltSet | None:
 
 
 def check_built(source: Source, built: BuiltSet, **options: object) -> tuple[RawData, str]:
-    """Read a built set, after a look whether it is as it was built.
+    """Read a built set after checking that it is unaltered.
 
     Returns:
         Its rows, and the SHA-256 of the file or of the folder's manifest.
 
     Raises:
-        FileError: if something is missing or altered; the message has the command that builds it.
+        FileError: A file is missing or altered; the message has the command that builds the set.
     """
     assert source.read_built is not None
     if built.path.is_dir():
@@ -171,5 +168,5 @@ def _otherwise(source: Source) -> str:
     if source.make is not None:
         return "it is made in memory when it is loaded"
     if source.downloads:
-        return f"`deepnrc data fetch {source.name}` gets the real files"
+        return f"download the real files with `deepnrc data fetch {source.name}`"
     return "load the real files with path=…"
