@@ -1,8 +1,9 @@
-"""The shape of the code base: small files and functions, rooms, names with one meaning."""
+"""The shape of the code base: small files and functions, rooms, names with one meaning, wording."""
 
 import ast
 import importlib
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,13 +17,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
 # Functions still to be cut. None may be added.
-LONG = {
-    "cli/measure.py: measure",
-    "cli/sweep.py: sweep",
-    "passes/collect.py: collect",
-    "results/diagnosis.py: diagnose",
-    "results/evaluate.py: evaluate",
-}
+LONG = {"cli/sweep.py: sweep"}
 
 
 def sources():
@@ -116,3 +111,33 @@ def test_each_test_file_is_where_its_module_is():
         if not any((top / folder / f"{name}.py").exists() for top in tops for name in names):
             misplaced.append(f"{folder}/{path.name}")
     assert misplaced == []
+
+
+def texts():
+    """Every text of the project but the history in CHANGELOG.md and this file's own patterns."""
+    tops = [ROOT / name for name in ("src", "tests", "benchmarks", "docs", ".ci")]
+    files = [*ROOT.glob("*.md"), *ROOT.glob("*.toml"), ROOT / "Makefile"]
+    files += [path for top in tops for path in top.rglob("*") if path.is_file()]
+    kinds = {"", ".md", ".py", ".toml", ".txt"}
+    left_out = {ROOT / "CHANGELOG.md", Path(__file__)}
+    return [path for path in files if path.suffix in kinds and path not in left_out]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [
+        (r"(?<![\w.>)])/(root|work|home/\w+|Users/\w+)/", "a path that exists on every machine"),
+        (r"\bto be had\b", "'is not available'"),
+        (r"\bgo(es)? on to the same bits\b", "'resumes bit for bit'"),
+        (r"\bthat cannot be[.;,:]|\bcombinations? that cannot be\b", "what is needed"),
+        (r"\bwill do[.;,:]", "'is enough'"),
+    ],
+)
+def test_wording(pattern, instead):
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert not found, f"write {instead}:\n" + "\n".join(found)

@@ -32,7 +32,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         if state and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     expected = model.state_dict()
-    # Tied weights are stored once in safetensors; any of their names will do.
+    # Tied weights are stored once in safetensors; any of their names is accepted.
     stored = {expected[name].data_ptr() for name in state if name in expected}
     missing = [
         name

@@ -99,7 +99,7 @@ class _Members:
         self._held = contextlib.ExitStack()
 
     def open(self, number: int, config: ExperimentConfig, out: Path, parts: Parts) -> None:
-        """Take up a member, or keep why that cannot be; its folder stays locked to the end."""
+        """Add a member, or record why it cannot be added; its folder stays locked to the end."""
         with self._kept(number):
             self._held.enter_context(lock_folder(out))
             session = Session(config, RunFolder(out), parts, RunEvents())
