@@ -15,7 +15,7 @@ def test_only_layers_of_one_shape_share_a_workspace():
     first = shared.get(200, 16, 3, **options)
     assert shared.get(200, 16, 3, **options) is first
     assert shared.get(201, 16, 3, **options) is not first
-    assert shared.get(200, 0, 3, **options | {"dtype": torch.float64}) is not first
+    assert shared.get(200, 16, 3, **options | {"dtype": torch.float64}) is not first
 
 
 @pytest.mark.parametrize("sizes", [(CHUNK_ROWS,), (700,), (2 * CHUNK_ROWS, 300)])
