@@ -38,16 +38,14 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except BrokenPipeError:  # the reader, such as `head`, closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except DeepNRCError as error:
-            if _debug.get():
-                raise
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from None
         except Exception as error:
-            # From the user's own model or data: its type says as much as its message.
             if _debug.get():
                 raise
-            typer.echo(f"error: {type(error).__name__}: {error} (--debug shows where)", err=True)
+            text = str(error)
+            if not isinstance(error, DeepNRCError):
+                # From the user's own model or data: its type says as much as its message.
+                text = f"{type(error).__name__}: {error} (--debug shows where)"
+            typer.echo(f"error: {text}", err=True)
             raise typer.Exit(1) from None
 
     return wrapped

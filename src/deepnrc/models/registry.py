@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from torch import nn
 
+from deepnrc.models.kinds import KINDS
 from deepnrc.support.registry import Registry
 
 __all__ = ["NETWORKS", "register"]
@@ -12,10 +13,7 @@ __all__ = ["NETWORKS", "register"]
 Make = Callable[..., nn.Module]
 _Make = TypeVar("_Make", bound=Make)
 
-_KINDS = ("mlp", "resnet18", "resnet34")
-NETWORKS: Registry[Make] = Registry(
-    "model", "deepnrc.models", Callable, {kind: f"deepnrc.models.kinds:{kind}" for kind in _KINDS}
-)
+NETWORKS: Registry[Make] = Registry("model", "deepnrc.models", Callable, KINDS)
 """Functions as described in `register`, by name."""
 
 

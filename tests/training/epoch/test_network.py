@@ -30,8 +30,16 @@ def test_the_seed_alone_fixes_the_weights():
 @pytest.mark.parametrize(
     ("config", "inputs", "message"),
     [
-        (MLPConfig(), IMAGES, r"'mlp' takes rows of numbers, but a sample has the shape \(2, 8, 8"),
-        (ResNetConfig(kind="resnet34"), ROWS, r"'resnet34' takes images, .* choose .* = 'mlp'"),
+        (
+            MLPConfig(),
+            IMAGES,
+            r"an MLP takes rows of numbers, but .* \(2, 8, 8\): choose",
+        ),
+        (
+            ResNetConfig(kind="resnet34"),
+            ROWS,
+            r"a ResNet takes images, .* model.kind = 'mlp'",
+        ),
     ],
 )
 def test_inputs_of_another_shape(config, inputs, message):

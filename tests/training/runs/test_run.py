@@ -223,7 +223,7 @@ def test_missing_data_leave_no_folder(tmp_path, monkeypatch):
 
 
 def test_a_network_that_does_not_fit_is_named(tmp_path):
-    message = r"model.kind = 'resnet18' takes images, but a sample has the shape \(20,\)"
+    message = r"a ResNet takes images, but a sample has the shape \(20,\)"
     values = {**config().model_dump(), "model": {"kind": "resnet18"}}
     with pytest.raises(ArgumentError, match=message):
         run_experiment(ExperimentConfig.model_validate(values), tmp_path)

@@ -17,6 +17,7 @@ from deepnrc.training.epoch.cuda_graph import GraphedStep
 from deepnrc.training.epoch.feed import Feed, TensorFeed
 from deepnrc.training.epoch.members import check_states
 from deepnrc.training.epoch.objective import Objective, mean_squared_error
+from deepnrc.training.epoch.optimizer import set_rate
 from deepnrc.training.epoch.result import EpochResult, EpochTotals
 from deepnrc.training.epoch.stacked_losses import stacked_losses
 from deepnrc.training.epoch.stacked_updates import OwnUpdates, StackedSGD, per_member
@@ -63,8 +64,9 @@ class Ensemble:
             self._parameters,
             [[each[name] for each in tensors] for name in trained],
         )
-        graphed = self._parameters[0].is_cuda and isinstance(self._update, StackedSGD)
-        changed = [*stacks.values(), *self._update.tensors()]
+        self._rates = torch.zeros(len(states), device=self._parameters[0].device)
+        graphed = self._rates.is_cuda and isinstance(self._update, StackedSGD)
+        changed = [*stacks.values(), *self._update.changed]
         self._graph = GraphedStep(changed) if graphed else None
 
     def train_epoch(
@@ -97,7 +99,9 @@ class Ensemble:
             raise ArgumentError(
                 f"lrs: expected {len(self.states)} rates, one per member, got {len(lrs)}"
             )
-        self._update.set_rates(lrs)
+        for state, lr in zip(self.states, lrs, strict=True):
+            set_rate(state.optimizer, lr)
+        self._rates.copy_(torch.tensor(lrs))
         # N × members: a column of each member's rows, gathered together as B × members × d.
         order = torch.stack(
             [torch.randperm(len(feed), generator=state.generator) for state in self.states], dim=1
@@ -125,7 +129,7 @@ class Ensemble:
                 shares = (clip_norm / (norms + 1e-6)).clamp(max=1.0)
                 for gradient in gradients:
                     gradient.mul_(per_member(shares, gradient))
-            self._update.step(gradients)
+            self._update.step(gradients, self._rates)
             return losses.detach(), predictions.detach(), norms
 
         if self._graph is None:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepnrc.training.epoch.optimizer import set_rate
-
 __all__ = ["OwnUpdates", "StackedSGD", "per_member"]
 
 
@@ -20,6 +18,9 @@ class StackedSGD:
         optimizers: One per member; they agree in momentum and in whether it is Nesterov's.
         stacks: Parameters of all members, each members × its shape.
         members: For each stack, the members' parameters, which are its slices.
+
+    Attributes:
+        changed: What a step changes besides the parameters.
     """
 
     def __init__(
@@ -31,19 +32,16 @@ class StackedSGD:
         group = optimizers[0].param_groups[0]
         self._momentum, self._nesterov = group["momentum"], group["nesterov"]
         self._stacks, self._optimizers = stacks, optimizers
-        device = stacks[0].device
-        self._rates = torch.zeros(len(optimizers), device=device)
         decays = [
             {p: g["weight_decay"] for g in o.param_groups for p in g["params"]} for o in optimizers
         ]
         self._decays: list[Tensor | None] = []
-        self._velocities: list[Tensor] = []
+        self.changed: list[Tensor] = []
         for stack, parameters in zip(stacks, members, strict=True):
             each = [decay[p] for decay, p in zip(decays, parameters, strict=True)]
-            self._decays.append(
-                per_member(torch.tensor(each, device=device), stack) if any(each) else None
-            )
-            self._velocities.append(self._velocity(stack, parameters))
+            decay = per_member(torch.tensor(each, device=stack.device), stack)
+            self._decays.append(decay if any(each) else None)
+            self.changed.append(self._velocity(stack, parameters))
 
     def _velocity(self, stack: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         velocity = torch.zeros_like(stack, requires_grad=False)
@@ -56,27 +54,17 @@ class StackedSGD:
             optimizer.state[parameter]["momentum_buffer"] = part
         return velocity
 
-    def tensors(self) -> list[Tensor]:
-        """What a step changes besides the parameters."""
-        return self._velocities
-
-    def set_rates(self, lrs: Sequence[float]) -> None:
-        """Set the learning rate of each member."""
-        self._rates.copy_(torch.tensor(lrs))
-        for optimizer, lr in zip(self._optimizers, lrs, strict=True):
-            set_rate(optimizer, lr)
-
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Change the parameters; the gradients are overwritten."""
+    def step(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
+        """Change the parameters at one learning rate per member; overwrites the gradients."""
         for stack, gradient, velocity, decay in zip(
-            self._stacks, gradients, self._velocities, self._decays, strict=True
+            self._stacks, gradients, self.changed, self._decays, strict=True
         ):
             if decay is not None:
                 gradient.addcmul_(stack, decay)
             torch.add(gradient, velocity, alpha=self._momentum, out=velocity)
             update = gradient.add_(velocity, alpha=self._momentum) if self._nesterov else velocity
-            stack.addcmul_(update, per_member(self._rates, stack), value=-1.0)
+            stack.addcmul_(update, per_member(rates, stack), value=-1.0)
 
 
 class OwnUpdates:
@@ -89,18 +77,10 @@ class OwnUpdates:
         members: Sequence[Sequence[Tensor]],
     ) -> None:
         self._optimizers, self._members = optimizers, members
+        self.changed: list[Tensor] = []
 
-    def tensors(self) -> list[Tensor]:
-        """Nothing that a CUDA graph could replay."""
-        return []
-
-    def set_rates(self, lrs: Sequence[float]) -> None:
-        """Set the learning rate of each member."""
-        for optimizer, lr in zip(self._optimizers, lrs, strict=True):
-            set_rate(optimizer, lr)
-
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Change the parameters."""
+    def step(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
+        """Change the parameters, at the learning rates that the optimizers have."""
         for parameters, gradient in zip(self._members, gradients, strict=True):
             for parameter, part in zip(parameters, gradient.unbind(), strict=True):
                 parameter.grad = part.contiguous()  # fused optimizers go by the order in memory
