@@ -59,8 +59,7 @@ class ClassSums:
 
     def add(self, features: Tensor, labels: Tensor) -> None:
         """Add rows, n × d, and the class of each, n whole numbers below C."""
-        for start in range(0, len(features), _ROWS):
-            rows, numbers = features[start : start + _ROWS], labels[start : start + _ROWS]
+        for rows, numbers in zip(features.split(_ROWS), labels.split(_ROWS), strict=True):
             self._set_origins(rows, numbers)
             distances = rows.double() - self._origins[numbers]
             self._offsets.index_add_(0, numbers, distances)
@@ -96,8 +95,9 @@ def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
     means = classes.means.to(features.device)[seen]
     center = means.mean(0)  # far from the origin, rounding of squares would hide the distances
     means = means - center
-    found = []
-    for start in range(0, len(features), _ROWS):
-        h = features[start : start + _ROWS].double() - center
-        found.append((2 * h @ means.T - means.square().sum(1)).argmax(1))
-    return seen[torch.cat(found)] if found else seen[:0]
+    squares = means.square().sum(1)
+    nearest = [
+        (2 * (rows.double() - center) @ means.T - squares).argmax(1)
+        for rows in features.split(_ROWS)
+    ]
+    return seen[torch.cat(nearest)]

@@ -61,8 +61,7 @@ class UnitRowSums:
 
     def add(self, features: Tensor) -> None:
         """Add rows, n × d."""
-        for start in range(0, len(features), _ROWS):
-            rows = features[start : start + _ROWS]
+        for rows in features.split(_ROWS):
             h = rows.double()
             if self._center is not None:
                 h = h - self._center
