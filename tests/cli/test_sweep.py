@@ -1,17 +1,12 @@
 """``deepnrc sweep`` as a program calls it: lines, table, messages, exit codes."""
 
-import io
 import re
 
 import pandas as pd
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from deepnrc.cli.app import app
-from deepnrc.cli.sweep import LiveTable, _number, _options, _table
-from deepnrc.training.config.file import parse_config
-from deepnrc.training.sweeps.sweep import Member, MemberStatus
 from helpers import small_run
 
 SMALL = small_run(2)
@@ -82,7 +77,7 @@ def test_a_sweep_of_members_trained_together(experiment, tmp_path):
         (["--workers", "0"], "error: workers must be at least 1; got 0"),
         (
             ["--together", "0"],
-            "error: together must be at least 1, runs that are trained at once; ",
+            "error: together must be at least 1, the number of runs ",
         ),
         (["--address", "auto"], "error: --address goes with --executor ray, not with local: leave"),
         (["--option", "a=1"], "error: --option goes with --executor slurm or ray: leave it out"),
@@ -101,61 +96,3 @@ def test_what_cannot_be_is_said_before_any_work(experiment, tmp_path, arguments,
 
 def test_an_unknown_executor_is_wrong_usage(experiment):
     assert run(experiment, "--executor", "moon").exit_code == 2
-
-
-def test_options_are_numbers_where_they_can_be():
-    assert _options(["a=1", "b=0.5", "c=gpu=x"]) == {"a": 1, "b": 0.5, "c": "gpu=x"}
-    assert isinstance(_number("1"), int)
-
-
-def status(name, state, epoch=0, loss=None):
-    config = parse_config(SMALL, source="small", name="small")
-    return MemberStatus(Member(name, config, {}), state, epoch, loss)
-
-
-STATUSES = [
-    status("names=[red]_seed=0", "done", 2, 0.125),
-    status("b", "running", 1, 0.25),
-    status("c", "waiting"),
-    status("d", "failed"),
-    status("e", "done before", 2),
-]
-
-
-def shown(rows):
-    console = Console(file=io.StringIO(), width=80)
-    console.print(_table(STATUSES, rows))
-    return console.file.getvalue()
-
-
-def test_the_live_table_holds_all_runs():
-    text = shown(10)
-    assert "1 running, 1 waiting, 1 done, 1 done before, 1 failed" in text
-    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in text.splitlines() if "│" in line]
-    assert rows == [
-        ["names=[red]_seed=0", "2/2", "1.250e-01", "done"],
-        ["b", "1/2", "2.500e-01", "running"],
-        ["c", "0/2", "", "waiting"],
-        ["d", "0/2", "", "failed"],
-        ["e", "2/2", "", "done before"],
-    ]
-
-
-def test_where_not_all_fit_those_under_way_come_first():
-    text = shown(2)
-    assert "│ b " in text
-    assert "│ d " in text
-    assert "│ c " not in text
-    assert "1 waiting" in text
-
-
-def test_in_a_pipe_each_run_that_ends_is_one_line(capsys):
-    with LiveTable() as lines:
-        lines.show(STATUSES[:3])
-        lines.show(STATUSES)
-        lines.show(STATUSES)
-    assert capsys.readouterr().out.splitlines() == [
-        "   1/3  names=[red]_seed=0: done after 2 epochs, loss 1.250e-01",
-        "   2/5  d: failed after 0 epochs",
-        "   3/5  e: done before after 2 epochs",
-    ]

@@ -10,14 +10,14 @@ from deepnrc.experiments.named import find_experiment
 from deepnrc.experiments.run_theory import run_theory
 from deepnrc.theory import ufm_optimum
 from deepnrc.training.runs.run import run_experiment
-from deepnrc.training.runs.saved_run import open_run
+from deepnrc.training.runs.saved_run import load_run
 
 SMALL = ("data.samples=100", "model.width=8", "training.epochs=3", "training.batch_size=80")
 
 
 def run(out, name, *overrides):
     run_experiment(find_experiment(name, [*SMALL, *overrides]), out)
-    return open_run(out)
+    return load_run(out)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,6 @@ def test_on_the_command_line(penalized):
 def test_the_recipe_meets_the_prediction(tmp_path):
     """A real network, trained as configured, ends in the theory's W up to rotation."""
     run_experiment(find_experiment("ufm", []), tmp_path / "run")
-    found = run_theory(open_run(tmp_path / "run"))
+    found = run_theory(load_run(tmp_path / "run"))
     assert found.gap.relative_gram_error < 0.02
     assert found.gap.head_slack < 1e-4

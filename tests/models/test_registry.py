@@ -9,7 +9,7 @@ from deepnrc.cli.app import app
 from deepnrc.errors import ArgumentError
 from deepnrc.models import register
 from deepnrc.models.registry import NETWORKS
-from deepnrc.training.runs.saved_run import open_run
+from deepnrc.training.runs.saved_run import load_run
 from helpers import small_run
 
 
@@ -51,7 +51,7 @@ def test_a_network_registered_in_python(tmp_path, added):
     assert "\nbranches of 165 parameters, 2 epochs" in shown  # 20·5 + 5 + 5·10 + 10
     config = (tmp_path / "run" / "config.toml").read_text()
     assert '[model]\nkind = "branches"\nwidth = 5\nscale = 2.0\n' in config
-    opened = open_run(tmp_path / "run")
+    opened = load_run(tmp_path / "run")
     assert (type(opened.model), opened.model.scale) == (Branches, 2.0)
     assert deepnrc("measure", tmp_path / "run").startswith("Branches: 48 samples")
 

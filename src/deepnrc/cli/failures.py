@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
@@ -11,7 +11,7 @@ import typer
 
 from deepnrc.errors import DeepNRCError
 
-__all__ = ["command", "set_debug"]
+__all__ = ["command", "exit_with_failures", "set_debug"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -49,3 +49,17 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+def exit_with_failures(failed: Mapping[str, str], heading: str) -> None:
+    """Print the reasons by name under a heading and exit with code 1, where there are any.
+
+    Raises:
+        Exit: There are some.
+    """
+    if failed:
+        typer.echo(f"error: {heading}:", err=True)
+        for name, why in failed.items():
+            reason = why.replace("\n", "\n    ")
+            typer.echo(f"  {name}: {reason}", err=True)
+        raise typer.Exit(1)

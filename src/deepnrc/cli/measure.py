@@ -91,9 +91,9 @@ def _subject(
                 "RUN brings its own model, data and checkpoints: leave out --model, --data and "
                 "--checkpoint, or RUN"
             )
-        from deepnrc.training.runs.saved_run import open_run  # noqa: PLC0415
+        from deepnrc.training.runs.saved_run import load_run  # noqa: PLC0415
 
-        saved = open_run(run, epoch)
+        saved = load_run(run, epoch)
         options = {"options": saved.config.measure.options, "progress": True}
         return saved.model, saved.loader(part), options
     if model is None or data is None:

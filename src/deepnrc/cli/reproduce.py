@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from deepnrc.cli.failures import command
-from deepnrc.cli.sweep import (
-    Address,
-    ExecutorName,
+from deepnrc.cli.executors import (
+    ExecutorChoice,
+    ExecutorKind,
     ExecutorOptions,
-    LiveTable,
-    Where,
+    RayAddress,
     Workers,
     make_executor,
 )
+from deepnrc.cli.failures import command, exit_with_failures
+from deepnrc.cli.live_table import LiveTable
 from deepnrc.errors import ArgumentError
 
 __all__ = ["reproduce"]
@@ -73,10 +73,10 @@ def reproduce(
     names: Names,
     scale: ScaleName = "smoke",
     seeds: Seeds = None,
-    executor: ExecutorName = Where.local,
+    executor: ExecutorChoice = ExecutorKind.local,
     workers: Workers = None,
     together: Together = 1,
-    address: Address = None,
+    address: RayAddress = None,
     options: ExecutorOptions = None,
     data: RealFiles = None,
     include: Include = None,
@@ -117,12 +117,7 @@ def reproduce(
             on_status=shown.show,
         )
     print(f"Written: {made.files[-1]}, with {len(made.products)} figures and tables")
-    if made.failed:
-        typer.echo(f"error: {len(made.failed)} runs or figures failed:", err=True)
-        for name, why in made.failed.items():
-            reason = why.replace("\n", "\n    ")
-            typer.echo(f"  {name}: {reason}", err=True)
-        raise typer.Exit(1)
+    exit_with_failures(made.failed, f"{len(made.failed)} runs or figures failed")
 
 
 def _page(page: Path | None, folder: Path, names: Sequence[str]) -> Path:

@@ -186,9 +186,9 @@ def run(
 ) -> None:
     """A trained run's last layer beside the optimum for its targets and penalties."""
     from deepnrc.experiments.run_theory import run_theory  # noqa: PLC0415
-    from deepnrc.training.runs.saved_run import open_run  # noqa: PLC0415
+    from deepnrc.training.runs.saved_run import load_run  # noqa: PLC0415
 
-    _show(run_theory(open_run(folder, epoch)), as_json)
+    _show(run_theory(load_run(folder, epoch)), as_json)
 
 
 def _level(c: float | None, lambda_h: float | None, lambda_w: float | None) -> float:

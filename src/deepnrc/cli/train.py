@@ -31,7 +31,8 @@ def train(
     command on the same folder resumes an unfinished run.
     """
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415  - torch takes a second
-    from deepnrc.training.runs.distributed import is_launched, run_distributed  # noqa: PLC0415
+    from deepnrc.training.runs.distributed import run_distributed  # noqa: PLC0415
+    from deepnrc.training.runs.process_group import is_launched  # noqa: PLC0415
     from deepnrc.training.runs.run import RunEvents, run_experiment  # noqa: PLC0415
 
     config = find_experiment(experiment, values or ())

@@ -11,7 +11,7 @@ from deepnrc.passes.collect import collect
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.theory import Convention, TheoryGap, theory_gap
 from deepnrc.theory.text import short
-from deepnrc.training.runs.saved_run import OpenedRun
+from deepnrc.training.runs.saved_run import SavedRun
 
 __all__ = ["RunTheory", "run_theory"]
 
@@ -53,7 +53,7 @@ class RunTheory:
         return "\n".join([*lines, "", str(self.gap)])
 
 
-def run_theory(run: OpenedRun) -> RunTheory:
+def run_theory(run: SavedRun) -> RunTheory:
     """Compare a run's last layer, on its training data, with theory.
 
     Explicit penalties (``training.ufm_lambda_h`` and ``ufm_lambda_w``) are the theory's own. With
@@ -104,7 +104,7 @@ def _last_layer(layers: tuple[LayerCollection, ...], target_dim: int) -> LayerCo
 
 
 def _penalties(
-    run: OpenedRun, weight: Tensor, energy: float, target_dim: int
+    run: SavedRun, weight: Tensor, energy: float, target_dim: int
 ) -> tuple[float, float, str]:
     """λ_H, λ_W, and why λ_H is only implied."""
     training = run.config.training

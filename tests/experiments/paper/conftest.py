@@ -8,7 +8,7 @@ from deepnrc.experiments.paper.plan import Plan, plan_group
 from deepnrc.experiments.paper.train import finished_runs
 from deepnrc.training.config import DataConfig, MLPConfig
 from deepnrc.training.runs.run import run_experiment
-from deepnrc.training.sweeps.sweep import Member
+from deepnrc.training.sweeps.expand import Member
 
 EPOCHS = 3
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 import deepnrc
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
-from deepnrc.training.runs.distributed import is_launched
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
+from deepnrc.training.runs.process_group import is_launched
 from deepnrc.training.runs.run import RunEvents, run_experiment
 
 # Rounding of float32 (6e-8) in another order of summation, grown over training.
@@ -248,7 +248,7 @@ def test_a_finished_run_is_left_and_the_processes_end(others):
 @LAUNCHED
 def test_processes_of_different_settings_are_named(others):
     folder, said = others
-    message = "process 0 and 1 have different configurations or data: give all the same experiment"
+    message = "process 0 and 1 have different configurations or data: give all processes the same"
     assert said[0]["seeds"][0].startswith(message)
     assert said[1]["seeds"][0].startswith(message)
     assert not (folder / "seeds").exists()
@@ -258,7 +258,7 @@ def test_processes_of_different_settings_are_named(others):
 def test_batch_normalisation_needs_gpus(others):
     _, said = others
     for each in said:
-        assert "batch normalisation over several processes needs GPUs" in each["batch"][0]
+        assert "batch normalization over several processes needs GPUs" in each["batch"][0]
         assert "choose model.norm = 'layer' or 'none', or one process" in each["batch"][0]
 
 
@@ -298,7 +298,7 @@ def test_one_process_is_no_launch(monkeypatch):
 
 
 def test_images_are_read_once_among_the_processes():
-    from deepnrc.training.runs.distributed import _ImageShare
+    from deepnrc.training.runs.shared_batches import _ImageShare
 
     whole = images().train.inputs
     rows = torch.tensor([4, 2, 7, 5, 0])

@@ -41,7 +41,7 @@ def test_another_configuration_is_refused_with_its_keys(tmp_path):
         RunFolder(tmp_path).prepare(config(weight_decay=0.5, clip_norm=1.0))
     assert str(caught.value) == (
         f"'{tmp_path}' holds a run of another configuration: choose another folder with --out, "
-        "or take back the changes:\n"
+        "or undo the changes:\n"
         "  training.weight_decay: 0.0, now 0.5\n"
         "  training.clip_norm: not set, now 1.0"
     )

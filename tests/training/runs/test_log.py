@@ -1,4 +1,4 @@
-"""The log: whole lines or none, cut where a run goes on, readable after a stop anywhere."""
+"""The log: complete lines or none, cut where a run goes on, readable after a stop anywhere."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_going_on_cuts_what_came_after(tmp_path, epoch):
 def test_a_log_shorter_than_the_checkpoint_is_refused_and_kept(tmp_path):
     path = written(tmp_path / "log.jsonl", count=2)
     before = path.read_bytes()
-    message = r"log.jsonl' holds 2 whole lines, but the checkpoint is of epoch 3: the log was"
+    message = r"log.jsonl' holds 2 complete lines, but the checkpoint is of epoch 3: the log was"
     with pytest.raises(FileError, match=message):
         RunLog(path, 3)
     assert path.read_bytes() == before

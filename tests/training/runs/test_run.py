@@ -14,7 +14,7 @@ from deepnrc.training.runs import session as sessions
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import RunEvents, run_experiment
-from deepnrc.training.runs.saved_run import open_run
+from deepnrc.training.runs.saved_run import load_run
 from helpers import run_contents as contents
 from helpers import small_experiment as config
 
@@ -205,7 +205,9 @@ def test_another_configuration_is_refused_and_nothing_touched(finished):
 def test_other_data_are_refused(finished):
     path, _, _ = finished
     data = load_data_set("synthetic", samples=100, seed=1)
-    message = r"the data are not those that '.*' began with: restore them(.|\n)*seed: 0, now 1"
+    message = (
+        r"the data differ from those that '.*' started with: restore them(.|\n)*seed: 0, now 1"
+    )
     with pytest.raises(FileError, match=message):
         run_experiment(config(), path, data=data)
 
@@ -232,8 +234,8 @@ def test_a_network_that_does_not_fit_is_named(tmp_path):
 def test_divergence_keeps_what_was_written(tmp_path):
     with pytest.raises(DeepNRCError, match="lower the learning rate"):
         run_experiment(config(lr=1e3, epochs=50, measure={"every": 1}), tmp_path)
-    opened = open_run(tmp_path)
-    assert opened.epoch == len(read_log(tmp_path / "log.jsonl"))
+    saved = load_run(tmp_path)
+    assert saved.epoch == len(read_log(tmp_path / "log.jsonl"))
 
 
 @pytest.mark.parametrize("size", [400, 1500, 2500, 8000])
@@ -263,9 +265,9 @@ def test_another_environment_is_said(finished, tmp_path):
     path.write_text(json.dumps({**environment, "threads": 64}))
     lines = []
     run_experiment(config(), tmp_path, events=RunEvents(say=lines.append))
-    assert "goes on after epoch 2" in lines
+    assert "resumes after epoch 2" in lines
     assert any(
-        line.startswith("the environment is not that of the run's start")
+        line.startswith("the environment differs from the one the run started in")
         and "threads: 64, now" in line
         for line in lines
     )
@@ -283,27 +285,27 @@ def test_a_damaged_state_is_refused(finished, tmp_path):
         run_experiment(config(), tmp_path / "run")
 
 
-def test_opened_again_it_measures_the_same(finished):
+def test_saved_again_it_measures_the_same(finished):
     path, _, _ = finished
     for epoch in (0, 4):
-        opened = open_run(path, epoch)
+        saved = load_run(path, epoch)
         for part in ("train", "test"):
-            measurement = deepnrc.measure(opened.model, opened.loader(part), progress=False)
+            measurement = deepnrc.measure(saved.model, saved.loader(part), progress=False)
             assert measurement == deepnrc.load(RunFolder(path).measurement(epoch, part))
-    assert open_run(path).epoch == 6
+    assert load_run(path).epoch == 6
 
 
 def test_epochs_that_were_not_kept_are_named(finished):
     path, _, _ = finished
     message = r"holds no weights of epoch 5, only of those that were measured: the nearest is [46]"
     with pytest.raises(FileError, match=message):
-        open_run(path, 5)
+        load_run(path, 5)
 
 
 def test_a_run_without_weights_is_named(tmp_path):
     RunFolder(tmp_path).prepare(config())
     with pytest.raises(FileError, match="holds no weights yet: start it with `deepnrc train`"):
-        open_run(tmp_path)
+        load_run(tmp_path)
 
 
 def test_fewer_rows_and_the_train_part_alone(tmp_path):

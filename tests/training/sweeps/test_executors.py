@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import astuple
 
 import pytest
 
@@ -14,7 +14,10 @@ from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.training.config.file import config_text, parse_config
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
-from deepnrc.training.sweeps.executors import Job, LocalExecutor, RayExecutor, SlurmExecutor
+from deepnrc.training.sweeps.executors.job import Job
+from deepnrc.training.sweeps.executors.local import LocalExecutor
+from deepnrc.training.sweeps.executors.ray import RayExecutor
+from deepnrc.training.sweeps.executors.slurm import SlurmExecutor
 from helpers import small_run
 
 SMALL = 'name = "small"' + small_run(2)
@@ -24,7 +27,26 @@ DIVERGES = "training.lr=1e30"
 
 def job(folder, name, *settings):
     config = parse_config(SMALL, settings, source="small", name="small")
-    return Job(name, folder / name, config_text(config))
+    return Job((name,), (str(folder / name),), (config_text(config),))
+
+
+def one_job(*jobs):
+    """Their members as one job."""
+    return Job(*(sum(parts, ()) for parts in zip(*map(astuple, jobs), strict=True)))
+
+
+def process(executor, name):
+    [found] = [p for job, p in executor._running.items() if job.names[0] == name]
+    return found
+
+
+def running(executor):
+    return [job.names[0] for job in executor._running]
+
+
+def holder(folder):
+    """The process that holds the folder."""
+    return int((folder / ".lock.holder").read_text().split()[1])
 
 
 def outcomes(executor, jobs, seconds=240):
@@ -58,15 +80,15 @@ def test_local_processes_run_members_and_a_killed_one_is_named(tmp_path):
     ]
     with LocalExecutor(tmp_path / "output", workers=2) as executor:
         executor.start(jobs)
-        assert list(executor._running) == ["long", "good"]  # two at a time
-        os.kill(executor._running["long"].pid, signal.SIGSTOP)  # it leaves the cores to the others
+        assert running(executor) == ["long", "good"]  # two at a time
+        process(executor, "long").send_signal(signal.SIGSTOP)  # it leaves the cores to the others
         ended = {}
         while len(ended) < 2:
             ended.update(executor.finished())
             time.sleep(0.05)
-        assert list(executor._running) == ["long"]
-        executor._running["long"].kill()
-        executor._running["long"].wait()
+        assert running(executor) == ["long"]
+        process(executor, "long").kill()
+        process(executor, "long").wait()
         ended.update(executor.finished())
     check(ended, tmp_path)
     assert ended["long"] == "its process was ended by SIGKILL"
@@ -75,11 +97,7 @@ def test_local_processes_run_members_and_a_killed_one_is_named(tmp_path):
 
 def together(folder):
     """Two good members and between them one that diverges, as one job."""
-    first, *others = (
-        job(folder, name, *settings)
-        for name, settings in (("good", ()), ("bad", (DIVERGES,)), ("well", ("seed=1",)))
-    )
-    return replace(first, others=tuple(others))
+    return one_job(job(folder, "good"), job(folder, "bad", DIVERGES), job(folder, "well", "seed=1"))
 
 
 def check_together(ended, folder):
@@ -99,9 +117,9 @@ def test_a_local_process_runs_members_together_and_killed_all_are_named(tmp_path
         ended = outcomes(executor, [together(tmp_path)])
         check_together(ended, tmp_path)
         first, second = job(tmp_path, "long", LONG), job(tmp_path, "as long", LONG, "seed=1")
-        executor.start([replace(first, others=(second,))])
-        executor._running["long"].kill()
-        executor._running["long"].wait()
+        executor.start([one_job(first, second)])
+        process(executor, "long").kill()
+        process(executor, "long").wait()
         assert executor.finished() == dict.fromkeys(
             ["long", "as long"], "its process was ended by SIGKILL"
         )
@@ -110,8 +128,8 @@ def test_a_local_process_runs_members_together_and_killed_all_are_named(tmp_path
 def test_leaving_a_local_executor_ends_its_processes(tmp_path):
     with LocalExecutor(tmp_path / "output", workers=1) as executor:
         executor.start([job(tmp_path, "long", LONG), job(tmp_path, "next")])
-        [process] = executor._running.values()
-    assert process.poll() is not None
+        [started] = executor._running.values()
+    assert started.poll() is not None
     assert executor.finished() == {}
     assert not (tmp_path / "next").exists()
 
@@ -120,10 +138,11 @@ def test_a_sweep_that_is_killed_leaves_no_process_behind(tmp_path):
     script = """if True:
         import sys, time
         from pathlib import Path
-        from deepnrc.training.sweeps.executors import Job, LocalExecutor
+        from deepnrc.training.sweeps.executors.job import Job
+        from deepnrc.training.sweeps.executors.local import LocalExecutor
         name, folder, config = sys.argv[1:]
         executor = LocalExecutor(Path(folder) / "output", workers=1)
-        executor.start([Job(name, Path(folder) / name, config)])
+        executor.start([Job((name,), (f"{folder}/{name}",), (config,))])
         time.sleep(600)
     """
     one = job(tmp_path, "long", LONG)
@@ -157,14 +176,14 @@ def test_a_local_process_has_its_share_of_the_cores(tmp_path, monkeypatch):
 
 
 def test_a_process_that_says_nothing_is_named_by_its_exit_code(tmp_path):
-    executor = LocalExecutor(tmp_path)
+    executor, a = LocalExecutor(tmp_path), Job(("a",), ("",), ("",))
     (tmp_path / "a.txt").write_text(" \n")
-    assert executor._outcome("a", 3) == "its process ended with exit code 3"
+    assert executor._outcome(a, 3) == "its process ended with exit code 3"
     (tmp_path / "a.txt").write_text("so far\n7\n")  # no list of outcomes
-    assert executor._outcome("a", 3) == "so far\n7"
+    assert executor._outcome(a, 3) == "so far\n7"
     (tmp_path / "a.txt").write_text('warning: x\n["", "this\\nand that"]\n')
-    assert executor._outcome("a", 1) == ["", "this\nand that"]
-    assert executor._outcome("a", 0) == ""
+    assert executor._outcome(a, 1) == ["", "this\nand that"]
+    assert executor._outcome(a, 0) == ""
 
 
 def test_no_workers_are_refused(tmp_path):
@@ -193,7 +212,7 @@ def test_a_submitit_job_that_is_killed_is_named_and_one_left_is_cancelled(tmp_pa
         while not all((tmp_path / name / "log.jsonl").exists() for name in ("killed", "left")):
             time.sleep(0.1)
         assert executor.finished() == {}
-        os.kill(int((tmp_path / "killed" / ".lock").read_text()), signal.SIGKILL)
+        os.kill(holder(tmp_path / "killed"), signal.SIGKILL)
         while not (ended := executor.finished()):
             time.sleep(0.1)
         [(_, left)] = executor._jobs
@@ -239,21 +258,23 @@ def test_without_slurm_it_is_said(tmp_path, monkeypatch):
 )
 def test_without_the_extra_it_is_named(tmp_path, monkeypatch, make, extra, package):
     monkeypatch.setitem(sys.modules, package, None)
-    message = rf"executor '{extra}' needs {package}: pip install 'deepnrc\[{extra}\]', or choose 'l"
+    message = rf"the executor '{extra}' needs {package}, .*: run `pip install 'deepnrc\[{extra}\]'`"
     with pytest.raises(ArgumentError, match=message):
         make(tmp_path)
 
 
 def test_ray_with_workers_of_another_cluster_is_refused():
     pytest.importorskip("ray")
-    with pytest.raises(ArgumentError, match="workers: a Ray cluster that runs already has its own"):
+    with pytest.raises(ArgumentError, match="workers: a running Ray cluster has its own"):
         RayExecutor(address="10.0.0.1:6379", workers=2)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "here"])
 def test_a_ray_cluster_that_is_not_there_is_named(address):
     pytest.importorskip("ray")
-    message = rf"the Ray cluster at '{address}' cannot be reached \(.*\): check that it runs, and"
+    message = (
+        rf"the Ray cluster at '{address}' cannot be reached \(.*\): check that it is running, and"
+    )
     with pytest.raises(DeepNRCError, match=message):
         RayExecutor(address=address)
 
@@ -264,8 +285,8 @@ import pathlib, sys, time
 import ray
 from ray.cluster_utils import Cluster
 sys.path[:0] = [sys.argv[2], str(pathlib.Path(sys.argv[2]).parent)]
-from test_executors import DIVERGES, check, check_together, job, outcomes, together
-from deepnrc.training.sweeps.executors import RayExecutor
+from test_executors import DIVERGES, check, check_together, holder, job, outcomes, together
+from deepnrc.training.sweeps.executors.ray import RayExecutor
 folder = pathlib.Path(sys.argv[1])
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
@@ -280,9 +301,8 @@ with RayExecutor(address=cluster.address) as executor:
     pid = None
     while pid is None:
         assert executor.finished() == {}
-        lock = folder / "killed" / ".lock"
         if (folder / "killed" / "log.jsonl").exists():
-            pid = int(lock.read_text())
+            pid = holder(folder / "killed")
         time.sleep(0.1)
     import os, signal
     os.kill(pid, signal.SIGKILL)

@@ -1,154 +1,20 @@
-"""Members of a sweep, what is missing of them, and the table; runs are real, in this process."""
+"""Members of a sweep, and what is missing of them; runs are real, in this process."""
 
 import json
-import math
 
 import pandas as pd
 import pytest
 
-import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import parse_config
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import run_experiment
-from deepnrc.training.sweeps.member import run_member, run_members
-from deepnrc.training.sweeps.sweep import (
-    check_table,
-    expand,
-    is_finished,
-    run_sweep,
-    tidy_frame,
-    write_table,
-)
-from helpers import small_run
-
-SMALL = small_run(0, 2)
-
-
-def make(overrides=()):
-    return parse_config(SMALL, overrides, source="small.toml", name="small")
-
-
-class Here:
-    """Runs jobs one after another in this process, one at each look."""
-
-    def __init__(self):
-        self.jobs, self.ran = [], []
-
-    def start(self, jobs):
-        self.jobs = list(jobs)
-
-    def finished(self):
-        if not self.jobs:
-            return {}
-        job = self.jobs.pop(0)
-        self.ran.append("+".join(job.names))
-        return job.outcomes(run_members(job.folders, job.configs))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-
-def sweep(members, out, **options):
-    executor = Here()
-    return executor, run_sweep(members, out, executor, interval=0.0, **options)
-
-
-def names(*arguments, **options):
-    return [member.name for member in expand(make, *arguments, **options)]
-
-
-def test_every_combination_with_every_seed():
-    members = expand(make, ["training.weight_decay=0,5e-4", "model.depth=2,3"], seeds=2)
-    assert [member.name for member in members] == [
-        "weight_decay=0_depth=2_seed=0",
-        "weight_decay=0_depth=2_seed=1",
-        "weight_decay=0_depth=3_seed=0",
-        "weight_decay=0_depth=3_seed=1",
-        "weight_decay=0.0005_depth=2_seed=0",
-        "weight_decay=0.0005_depth=2_seed=1",
-        "weight_decay=0.0005_depth=3_seed=0",
-        "weight_decay=0.0005_depth=3_seed=1",
-    ]
-    last = members[-1]
-    assert (last.config.training.weight_decay, last.config.model.depth, last.config.seed) == (
-        5e-4,
-        3,
-        1,
-    )
-    assert last.settings == {"training.weight_decay": 5e-4, "model.depth": 3}
-
-
-def test_a_value_names_the_same_member_however_it_is_written():
-    assert names(["training.lr=5e-2"]) == names(["training.lr= 0.05 "]) == ["lr=0.05_seed=0"]
-    assert names(["training.lr=0.123456789"]) == ["lr=0.123456789_seed=0"]
-
-
-def test_seeds_follow_the_experiments_own():
-    def seeded(overrides):
-        return make(["seed=5", *overrides])
-
-    assert [member.config.seed for member in expand(seeded, [], seeds=3)] == [5, 6, 7]
-    assert names([]) == ["seed=0"]
-
-
-def test_lists_and_words_are_values_too():
-    assert names(["training.milestones=[0.5,0.9],[0.5]"]) == [
-        "milestones=[0.5,-0.9]_seed=0",
-        "milestones=[0.5]_seed=0",
-    ]
-    assert names(["model.activation=relu,tanh"]) == [
-        "activation=relu_seed=0",
-        "activation=tanh_seed=0",
-    ]
-    assert names(["data.options.rank=1,2"]) == ["rank=1_seed=0", "rank=2_seed=0"]
-
-
-def test_keys_of_one_ending_are_told_apart():
-    assert names(["data.samples=50", "measure.samples=20"]) == [
-        "data.samples=50_measure.samples=20_seed=0"
-    ]
-    # What could leave the folder does not come into its name.
-    assert "/" not in names(["data.path=../a/b"])[0]
-
-
-@pytest.mark.parametrize(
-    ("over", "message"),
-    [
-        (["training.lr"], r"--over training.lr: expected KEY=VALUE,VALUE,…, such as training.wei"),
-        (["training.lr="], r"--over training.lr=: expected KEY=VALUE"),
-        (["training.lr=1,,2"], r"expected KEY=VALUE"),
-        (["training.lr=1,"], r"expected KEY=VALUE"),
-        (["=1"], r"expected KEY=VALUE"),
-        (["training.lr=0.1,1e-1"], r"--over: two members would be 'lr=0.1_seed=0': give each val"),
-        (["training.lr=1", "training.lr=2"], r"--over training.lr: it is swept over twice; give"),
-        (["seed=1,2"], r"--over seed: --seeds makes the seeds"),
-        (["training.weight_decy=1"], r"unknown key 'training.weight_decy': did you mean"),
-        (["training.lr=-1"], r"'training.lr' should be greater than 0"),
-    ],
-)
-def test_what_cannot_be_swept_is_named(over, message):
-    with pytest.raises(ArgumentError, match=message):
-        expand(make, over)
-
-
-def test_no_seeds_are_refused():
-    with pytest.raises(ArgumentError, match="seeds must be at least 1; got 0"):
-        expand(make, [], seeds=0)
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    out = tmp_path_factory.mktemp("sweep")
-    members = expand(make, ["training.weight_decay=0,0.01"], seeds=2)
-    seen = []
-    executor, statuses = sweep(members, out, on_status=seen.append)
-    return out, members, executor, statuses, seen
+from deepnrc.training.sweeps.expand import expand
+from deepnrc.training.sweeps.sweep import run_sweep
+from deepnrc.training.sweeps.table import tidy_frame
+from sweeping import Here, make, sweep
 
 
 def test_members_are_ordinary_runs(swept, tmp_path):
@@ -195,7 +61,7 @@ def test_a_stopped_member_goes_on(tmp_path):
     started, _ended = sessions.read_text().splitlines()
     for left in (f"{started}\n", f'{started}\n{{"ended": "20'):  # killed, also within a line
         sessions.write_text(left)
-        assert not is_finished(tmp_path / member.name, member.config)
+        assert not RunFolder(tmp_path / member.name).is_finished(member.config)
     executor, [status] = sweep([member], tmp_path)
     assert executor.ran == [member.name]
     assert status.state == "done"
@@ -204,9 +70,9 @@ def test_a_stopped_member_goes_on(tmp_path):
 def test_of_another_length_a_run_is_not_finished(swept):
     out, members, _, _, _ = swept
     longer = make(["training.epochs=3", "training.weight_decay=0"])
-    assert is_finished(out / members[0].name, members[0].config)
-    assert not is_finished(out / members[0].name, longer)
-    assert not is_finished(out / "none", longer)
+    assert RunFolder(out / members[0].name).is_finished(members[0].config)
+    assert not RunFolder(out / members[0].name).is_finished(longer)
+    assert not RunFolder(out / "none").is_finished(longer)
 
 
 def test_a_member_that_fails_does_not_stop_the_others_and_is_tried_again(tmp_path):
@@ -240,14 +106,6 @@ def test_a_damaged_folder_fails_alone(tmp_path):
     _, statuses = sweep(members, tmp_path)
     assert [status.state for status in statuses] == ["failed", "done before"]
     assert "TOML" in statuses[0].error
-
-
-def test_an_error_of_any_kind_is_told_by_its_type(tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.toml").mkdir()  # not a file: what comes is no error of ours
-    text = SMALL.replace('name = "synthetic"', 'name = "synthetic"\nunknown = 3')
-    assert "unknown key 'data.unknown'" in run_member(str(tmp_path / "a"), text)
-    assert run_member(str(tmp_path / "run"), SMALL) != ""
 
 
 def test_trained_together_each_member_is_the_run_it_is_alone(swept, tmp_path):
@@ -293,7 +151,7 @@ def test_what_fails_for_all_is_told_of_each(tmp_path, monkeypatch):
 
 
 def test_fewer_than_one_together_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match="together must be at least 1, runs that are trained"):
+    with pytest.raises(ArgumentError, match="together must be at least 1, the number of runs"):
         sweep(expand(make, []), tmp_path / "out", together=0)
     assert not (tmp_path / "out").exists()
 
@@ -332,71 +190,6 @@ def test_a_second_sweep_on_the_folder_is_refused(tmp_path):
         sweep(expand(make, []), tmp_path)
 
 
-def test_the_table_holds_every_value(swept):
-    out, members, _, _, _ = swept
-    frame = tidy_frame(members, out)
-    assert list(frame.columns) == [
-        "run", "training.weight_decay", "seed", "part", "epoch", "layer", "metric", "value",
-    ]  # fmt: skip
-    metrics = len(deepnrc.load(out / members[0].name / "measurements/epoch-000000.json")[0].values)
-    assert len(frame) == 4 * 2 * 2 * (2 + 2 * metrics)  # runs, epochs, parts, (model + layers)
-    record = deepnrc.load(out / members[3].name / "measurements" / "epoch-000002-test.json")
-    rows = frame[
-        (frame["run"] == "weight_decay=0.01_seed=1") & (frame.epoch == 2) & (frame.part == "test")
-    ]
-    assert set(rows["training.weight_decay"]) == {0.01}
-    assert set(rows.seed) == {1}
-    values = {(row.layer, row.metric): row.value for row in rows.itertuples()}
-    assert values["", "model_mse"] == record.model_mse
-    assert values["", "model_r2"] == record.model_r2
-    for layer in record:
-        for metric, value in layer.values.items():
-            got = values[layer.name, metric]
-            assert got == value or (math.isnan(got) and math.isnan(value))
-
-
-def test_a_failed_member_gives_the_rows_it_has(tmp_path):
-    members = expand(make, ["training.lr=1e30,0.05"])
-    sweep(members, tmp_path)
-    frame = tidy_frame(members, tmp_path)
-    assert set(frame[frame["run"] == "lr=1e+30_seed=0"].epoch) == {0}
-
-
-def test_no_members_make_an_empty_table(tmp_path):
-    assert len(tidy_frame([], tmp_path)) == 0
-
-
-def test_the_files_keep_every_digit(swept, tmp_path):
-    out, members, _, _, _ = swept
-    frame = tidy_frame(members, out)
-    write_table(frame, tmp_path / "table.csv")
-    read = pd.read_csv(
-        tmp_path / "table.csv",
-        keep_default_na=False,
-        na_values={"value": [""]},
-    )
-    pd.testing.assert_frame_equal(read, frame, check_dtype=False, check_exact=True)
-
-
-def test_parquet_keeps_every_digit(swept, tmp_path):
-    pytest.importorskip("pyarrow")
-    out, members, _, _, _ = swept
-    frame = tidy_frame(members, out)
-    write_table(frame, tmp_path / "table.parquet")
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(tmp_path / "table.parquet"), frame, check_dtype=False, check_exact=True
-    )
-
-
-def test_other_tables_are_refused(tmp_path, monkeypatch):
-    for check in (check_table, lambda path: write_table(pd.DataFrame(), path)):
-        with pytest.raises(ArgumentError, match=r"table: '.*table.xls' must end in .csv or .parq"):
-            check(tmp_path / "table.xls")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ArgumentError, match=r"needs pyarrow: pip install pyarrow, or choose .csv"):
-        check_table(tmp_path / "table.parquet")
-
-
 def test_the_configuration_travels_as_text(tmp_path):
     [member] = expand(make, [])
     executor = Here()
@@ -404,8 +197,8 @@ def test_the_configuration_travels_as_text(tmp_path):
     jobs_seen = []
     run_sweep([member], tmp_path, executor, interval=0.0)
     [job] = jobs_seen
-    parsed = parse_config(job.config, source="job", name="")
+    parsed = parse_config(*job.configs, source="job", name="")
     assert parsed == member.config
     assert isinstance(parsed, ExperimentConfig)
-    assert job.folder == tmp_path / "seed=0"
+    assert job.folders == (str(tmp_path / "seed=0"),)
     assert json.loads((tmp_path / "seed=0" / "provenance.json").read_text())

@@ -8,13 +8,12 @@ from safetensors.torch import load_file
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DeepNRCError
-from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import read_log
 from deepnrc.training.runs.run import run_experiment
 from deepnrc.training.runs.session import Session
-from deepnrc.training.sweeps.together import groups, run_together
+from deepnrc.training.sweeps.together import run_together
 from helpers import run_contents as contents
 from helpers import small_experiment as config
 
@@ -84,49 +83,6 @@ def stopped(monkeypatch, path, owner, name, call, configs=THREE):
         stop(context, owner, name, call)
         with pytest.raises(KeyboardInterrupt):
             run_together(configs, outs(path, configs))
-
-
-def test_who_can_go_together():
-    configs = [
-        config(),
-        config(1, lr=1.0, weight_decay=0.5, schedule="constant"),
-        config(model={"width": 9}),
-        config(2, milestones=[0.5], gamma=0.5, decay="matrices"),
-        config(compile=True),
-        config(1, model={"width": 9}),
-        config(3, compile=True),
-        config(measure={"epochs": [6]}),
-        config(data={"samples": 99}),
-        config(batch_size=8),
-        config(optimizer="adam"),
-        config(device="cpu"),
-        config(epochs=7),
-        config(data={"split_seed": 1}),
-    ]
-    others = [[number] for number in range(7, 14)]
-    assert groups(configs, 9) == [[0, 1, 3], [2, 5], [4], [6], *others]
-    assert groups(configs, 1) == [[number] for number in range(14)]
-    assert groups([], 3) == []
-
-
-def test_images_go_alone():
-    values = {**config().model_dump(), "model": {"kind": "resnet18"}}
-    assert groups([ExperimentConfig.model_validate(values)] * 2, 4) == [[0], [1]]
-
-
-@pytest.mark.parametrize(
-    ("size", "lengths"), [(2, [1, 2, 2]), (3, [2, 3]), (4, [2, 3]), (5, [5]), (99, [5])]
-)
-def test_those_of_a_kind_are_spread_evenly(size, lengths):
-    found = groups([config(seed) for seed in range(5)], size)
-    assert [len(group) for group in found] == lengths
-    assert [number for group in found for number in group] == [0, 1, 2, 3, 4]
-
-
-def test_fewer_than_one_at_a_time_is_refused():
-    message = "together must be at least 1, runs that are trained at once; got 0"
-    with pytest.raises(ArgumentError, match=message):
-        groups([config()], 0)
 
 
 def test_what_does_not_go_together_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from deepnrc.errors import ArgumentError
 from deepnrc.experiments.named import find_experiment
 from deepnrc.experiments.paper.group import Group, Scale, groups
 from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.sweeps.sweep import Member, expand
+from deepnrc.training.sweeps.expand import Member, expand
 
 __all__ = ["Plan", "plan_group"]
 

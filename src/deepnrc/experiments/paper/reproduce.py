@@ -23,7 +23,7 @@ from deepnrc.experiments.paper.train import build_data, train_missing
 from deepnrc.storage.atomic import write_atomically
 from deepnrc.support.suggestions import did_you_mean
 from deepnrc.training.runs.environment import environment
-from deepnrc.training.sweeps.executors import Executor
+from deepnrc.training.sweeps.executors.job import Executor
 from deepnrc.training.sweeps.sweep import MemberStatus
 
 __all__ = ["Reproduction", "reproduce"]

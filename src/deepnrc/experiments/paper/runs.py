@@ -13,7 +13,7 @@ from deepnrc.results.measurement import Measurement
 from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import read_log
-from deepnrc.training.sweeps.sweep import Member
+from deepnrc.training.sweeps.expand import Member
 
 __all__ = ["FinishedRun", "GroupRuns"]
 

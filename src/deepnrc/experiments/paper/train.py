@@ -9,8 +9,8 @@ from deepnrc.data.registry import find_source
 from deepnrc.experiments.paper.plan import Plan
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.training.runs.folder import RunFolder
-from deepnrc.training.sweeps.executors import Executor
-from deepnrc.training.sweeps.sweep import MemberStatus, is_finished, run_sweep
+from deepnrc.training.sweeps.executors.job import Executor
+from deepnrc.training.sweeps.sweep import MemberStatus, run_sweep
 
 __all__ = ["build_data", "finished_runs", "train_missing"]
 
@@ -77,10 +77,11 @@ def finished_runs(
     found = {}
     for plan in plans:
         names = {member.name for member in plan.members}
+        folders = ((member, RunFolder(out / member.name)) for member in plan.members)
         runs = tuple(
-            FinishedRun(member, RunFolder(out / member.name))
-            for member in plan.members
-            if is_finished(out / member.name, member.config)
+            FinishedRun(member, folder)
+            for member, folder in folders
+            if folder.is_finished(member.config)
         )
         why = {name: error for name, error in (failed or {}).items() if name in names}
         found[plan.name] = GroupRuns(plan, runs, why)

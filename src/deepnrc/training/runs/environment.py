@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, hardware, threads. No clock, no user name."""
+"""What a run was computed with: versions, commit, hardware, threads; no clock and no user name."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ _PACKAGES = ("numpy", "safetensors", "torch")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Everything on which the bits of a result may depend beside its configuration and data."""
+    """Everything that the bits of a result may depend on besides its configuration and data."""
     return {
         "deepnrc": __version__,
         "commit": _commit(Path(deepnrc.__file__).parent),
@@ -34,7 +34,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _commit(package: Path) -> str | None:
-    """The commit of the checkout that the package runs from, with "+" after changes to it."""
+    """The commit of the checkout that the package runs from; "+" marks uncommitted changes."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(package), *arguments]
@@ -42,7 +42,7 @@ def _commit(package: Path) -> str | None:
         return done.stdout.strip()
 
     try:
-        # Installed in another project's environment, the package is not that project's.
+        # Fails where the package is installed inside another project's checkout.
         git("ls-files", "--error-unmatch", "_version.py")
         changed = git("status", "--porcelain", "--untracked-files=no", ".")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
@@ -53,7 +53,7 @@ def _commit(package: Path) -> str | None:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

@@ -1,20 +1,21 @@
-"""The folder of a run: where each of its files lies, and that one process at a time writes there.
+"""The folder of a run: its files, and a lock that lets one process at a time write to it.
 
 ::
 
     config.toml                              the experiment, every default written out
     environment.json                         versions, commit, hardware of the first session
     provenance.json                          where the data come from
-    log.jsonl                                one line an epoch
+    log.jsonl                                one line per epoch
     checkpoints/epoch-000123.safetensors     weights at each measured epoch
-    checkpoints/latest.safetensors           what training goes on from
+    checkpoints/latest.safetensors           the state that training resumes from
     measurements/epoch-000123.json           on the training data; …-test.json on the test data
-    sessions.jsonl                           when each process started and ended, and how long
+    sessions.jsonl                           when each process started and ended, and its time
 
-Two runs of one configuration on one machine agree in every byte but for ``sessions.jsonl``.
+Two runs of one configuration on one machine agree in every byte except for ``sessions.jsonl``.
 """
 
 import contextlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ class RunFolder:
         return self.measurements / f"epoch-{epoch:06d}{ending}.json"
 
     def epochs(self) -> list[int]:
-        """Epochs whose weights are there, ascending."""
+        """Epochs with saved weights, ascending."""
         names = (_EPOCH.fullmatch(file.name) for file in self.latest.parent.glob("epoch-*"))
         return sorted(int(name[1]) for name in names if name)
 
@@ -74,16 +75,27 @@ class RunFolder:
             raise FileError(f"'{self.path}' is not the folder of a run: it has no config.toml")
         return read_config(self.config)
 
+    def is_finished(self, config: ExperimentConfig) -> bool:
+        """Whether the folder holds a run of this configuration that reached its last epoch."""
+        if not self.config.is_file() or not self.sessions.is_file():
+            return False
+        try:
+            if differences(plain_config(self.read_config()), plain_config(config)):
+                return False  # the run itself will refuse it, and name the keys
+        except DeepNRCError:
+            return False  # the same for a damaged file
+        sessions = self.sessions.read_text(encoding="utf-8").splitlines()
+        return any(_is_end(line) for line in sessions)
+
     def prepare(self, config: ExperimentConfig) -> None:
-        """Make the folder ready for a run of this configuration; its lock must be held.
+        """Prepare the folder for a run of this configuration; its lock must be held.
 
         Raises:
-            FileError: It holds something else, a run of another configuration, or cannot be
+            FileError: The folder holds other files or a run of another configuration, or cannot be
                 written to.
         """
-        plain = plain_config(config)
         if self.config.is_file():
-            self._refuse_another(plain)
+            self._refuse_another(plain_config(config))
         else:
             others = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
             if set(others) - {"checkpoints", "measurements"}:
@@ -91,10 +103,9 @@ class RunFolder:
                     f"'{self.path}' holds other files ({', '.join(sorted(others)[:3])}, …) and no "
                     "run: choose an empty or new folder with --out"
                 )
-        for folder in (self.latest.parent, self.measurements):
+        for folder in (self.path, self.latest.parent, self.measurements):
             make_folder(folder)
             remove_drafts(folder)
-        remove_drafts(self.path)
         if not self.config.is_file():
             write_atomically(self.config, config_text(config).encode())
 
@@ -105,7 +116,7 @@ class RunFolder:
         if changed:
             raise FileError(
                 f"'{self.path}' holds a run of another configuration: choose another folder with "
-                "--out, or take back the changes:\n  " + "\n  ".join(changed)
+                "--out, or undo the changes:\n  " + "\n  ".join(changed)
             )
 
 
@@ -131,3 +142,10 @@ def lock_folder(path: Path) -> Iterator[None]:
 
     with file_lock(path / ".lock", refuse):
         yield
+
+
+def _is_end(line: str) -> bool:
+    try:
+        return "ended" in json.loads(line)
+    except ValueError:  # a line that a killed process did not complete
+        return False

@@ -1,5 +1,6 @@
-"""The log of a run: one JSON object an epoch, appended; a half-written last line is no entry."""
+"""The log of a run: one JSON object per epoch, appended; an incomplete last line is no entry."""
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -9,29 +10,31 @@ from typing import Any
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import write_errors
 
-__all__ = ["RunLog", "read_log"]
+__all__ = ["RunLog", "last_entry", "read_log"]
+
+_TAIL = 65536  # bytes from the end of a log in which its last complete line is looked for
 
 
 class RunLog:
-    """Appends to a log, each line whole or not at all.
+    """Appends to a log; a line that cannot be written completely is removed.
 
     Args:
-        path: The file; made if need be.
-        epoch: Entries after this epoch are cut off: the run goes on from there.
+        path: The file; made if it does not exist.
+        epoch: The run resumes after this epoch; later entries are removed.
 
     Raises:
-        FileError: The file lacks an epoch up to there, or cannot be written.
+        FileError: The file lacks an entry up to this epoch, or cannot be written.
     """
 
     def __init__(self, path: Path, epoch: int) -> None:
         self._path = path
         with write_errors(path):
             self._file = path.open("ab", buffering=0)
-        entries = _whole_lines(path)
+        entries = _complete_lines(path)
         if len(entries) < epoch:
             self.close()
             raise FileError(
-                f"'{path}' holds {len(entries)} whole lines, but the checkpoint is of epoch "
+                f"'{path}' holds {len(entries)} complete lines, but the checkpoint is of epoch "
                 f"{epoch}: the log was shortened or altered; start again in another folder"
             )
         self._size = sum(map(len, entries[:epoch]))
@@ -41,13 +44,13 @@ class RunLog:
         """Add one line.
 
         Raises:
-            FileError: It cannot be written; the log is as before.
+            FileError: The line cannot be written; the log is as before.
         """
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with write_errors(self._path):
             try:
                 written = self._file.write(line)
-                if written < len(line):  # a full disk may take a part
+                if written < len(line):  # a full disk may accept a part
                     self._file.write(line[written:])
             except OSError:
                 os.truncate(self._path, self._size)
@@ -55,12 +58,12 @@ class RunLog:
         self._size += len(line)
 
     def sync(self) -> None:
-        """Force what was appended to the disk."""
+        """Force the appended lines to the disk."""
         with write_errors(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """No more lines."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> "RunLog":
@@ -71,13 +74,13 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a log, also while its run goes on or after it was killed.
+    """The entries of a log, also while its run continues or after it was killed.
 
     Raises:
-        FileError: The file is missing, or a whole line of it is no JSON object.
+        FileError: The file is missing, or one of its complete lines is not a JSON object.
     """
     try:
-        lines = _whole_lines(path)
+        lines = _complete_lines(path)
     except OSError as error:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
     entries = []
@@ -87,10 +90,23 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise FileError(f"'{path}' line {number} is not JSON: it was altered") from error
         if not isinstance(entry, dict):
-            raise FileError(f"'{path}' line {number} is no JSON object: it was altered")
+            raise FileError(f"'{path}' line {number} is not a JSON object: it was altered")
         entries.append(entry)
     return entries
 
 
-def _whole_lines(path: Path) -> list[bytes]:
+def last_entry(path: Path) -> dict[str, Any] | None:
+    """The last entry of a log that may be growing; None where there is none yet."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, io.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL))
+            *_, last, _incomplete = [b"", *file.read().split(b"\n")]
+        entry: dict[str, Any] = json.loads(last)
+    except (OSError, ValueError):
+        return None
+    return entry
+
+
+def _complete_lines(path: Path) -> list[bytes]:
     return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]

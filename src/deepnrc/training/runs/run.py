@@ -1,4 +1,4 @@
-"""One experiment from its configuration to its folder; stopped anywhere, it goes on from there."""
+"""One experiment from its configuration to its folder; it resumes where it was interrupted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.result import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
+from deepnrc.training.runs.data import TrainingData, load_data
 from deepnrc.training.runs.folder import RunFolder, lock_folder
-from deepnrc.training.runs.saved_run import load_data
-from deepnrc.training.runs.session import Parts, RunEvents, Session
+from deepnrc.training.runs.session import RunEvents, Session
 
 __all__ = ["RunEvents", "RunResult", "run_experiment"]
 
@@ -24,12 +24,12 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        folder: Where everything lies.
+        folder: With all its files.
         model: Trained.
         measurements: Of the last epoch, on the ``"train"`` and perhaps the ``"test"`` part; empty
-            when that epoch is none of those that the configuration measures.
-        trained_epochs: In this session; 0 when the run was finished before.
-        description: Data, network and training in a line or two.
+            where the configuration does not measure that epoch.
+        trained_epochs: In this session; 0 where the run was finished before.
+        description: Data, network and training in two lines.
     """
 
     folder: RunFolder
@@ -47,35 +47,35 @@ def run_experiment(
     events: RunEvents | None = None,
     train_epoch: Callable[..., EpochResult] = train_epoch_alone,
 ) -> RunResult:
-    """Train, measure along the way, and write everything to a folder; go on where it stopped.
+    """Train and measure an experiment, with all its files in one folder; resumes bit for bit.
 
-    Killed at any moment and started again with the same arguments, it ends in the same bytes as
-    one that was not: weights, log and measurements.
+    A run that is killed at any moment and started again with the same arguments ends with the same
+    weights, log and measurements, byte for byte, as one that was not interrupted.
 
     Args:
         config: The experiment.
-        out: Its folder; made if need be.
-        data: In place of the set that the configuration names.
-        events: Whom to tell of progress.
-        train_epoch: In place of `deepnrc.training.epoch.state.train_epoch`, with its arguments.
+        out: Its folder; made if it does not exist.
+        data: Replaces the data set that the configuration names.
+        events: Called on progress.
+        train_epoch: Replaces `deepnrc.training.epoch.state.train_epoch`, with its arguments.
 
     Raises:
-        DeepNRCError: The folder is in use by another process, or the loss is no longer finite.
+        DeepNRCError: The folder is in use by another process, or the loss is not finite.
         FileError: The folder holds another run or cannot be written to; nothing that was written
             before is lost.
         ArgumentError: The network does not fit the data.
     """
     # Before anything is written: where the data are missing, no folder is left behind.
     data = load_data(config) if data is None else data
-    parts, training = Parts(data, config.training.device), config.training
+    on_device, training = TrainingData(data, config.training.device), config.training
     folder = RunFolder(out)
-    with lock_folder(out), Session(config, folder, parts, events or RunEvents()) as session:
+    with lock_folder(out), Session(config, folder, on_device, events or RunEvents()) as session:
         start = session.state.epoch
         session.begin()
         while not session.is_done:
             result = train_epoch(
                 session.state,
-                parts.feeds["train"],
+                on_device.feeds["train"],
                 session.objective,
                 batch_size=training.batch_size,
                 lr=session.rate,

@@ -1,4 +1,4 @@
-"""A process's work on one run: everything around the epochs, however those are trained."""
+"""One process's work on a run, apart from the training of its epochs."""
 
 import json
 import os
@@ -10,40 +10,37 @@ from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from deepnrc.data.dataset import Dataset
 from deepnrc.monitoring.monitor import Monitor, MonitorRecord
 from deepnrc.storage.atomic import write_atomically, write_errors
 from deepnrc.storage.documents import json_bytes
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
-from deepnrc.training.epoch.feed import Feed, make_feed
 from deepnrc.training.epoch.loop import check_loss
-from deepnrc.training.epoch.network import find_device, make_model
+from deepnrc.training.epoch.network import make_model
 from deepnrc.training.epoch.objective import make_objective
 from deepnrc.training.epoch.optimizer import decay_text, learning_rate, make_optimizer
 from deepnrc.training.epoch.result import EpochResult, squared_error
 from deepnrc.training.epoch.state import TrainingState
 from deepnrc.training.runs.checkpoint import load_state, save_state, save_weights
+from deepnrc.training.runs.data import TrainingData, check_provenance, in_batches, probe
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import RunLog
-from deepnrc.training.runs.saved_run import check_provenance, in_batches, probe
 
-__all__ = ["Parts", "RunEvents", "Session"]
+__all__ = ["RunEvents", "Session", "initial_state"]
 
-_SAVE_SECONDS = 30.0  # of training that a stop may cost; measured epochs are saved anyway
+_SAVE_SECONDS = 30.0  # of training that an interruption may cost; measured epochs are always saved
 
 
 @dataclass(frozen=True)
 class RunEvents:
-    """Whom a run tells what, all optional.
+    """Functions that a run calls, all optional.
 
     Attributes:
-        say: A line about what is done.
-        on_epoch: The log's entry of an epoch.
-        on_record: The measurements of an epoch.
+        say: With a line about what is done.
+        on_epoch: With the log's entry of an epoch.
+        on_record: With the measurements of an epoch.
     """
 
     say: Callable[[str], None] = field(default=lambda line: None)
@@ -51,49 +48,36 @@ class RunEvents:
     on_record: Callable[[MonitorRecord], None] = field(default=lambda record: None)
 
 
-class Parts:
-    """A data set where training needs it; runs of one data set can share it.
-
-    Args:
-        data: Split and scaled.
-        device: Name of the device of training, as in a configuration.
-
-    Attributes:
-        data: As given.
-        device: Where the rows are, but for images, which stay on disk.
-        feeds: Of the ``"train"`` and the ``"test"`` part.
-        variances: Of each target in each part.
+def initial_state(config: ExperimentConfig, data: TrainingData) -> TrainingState:
+    """The untrained network of an experiment with its optimizer, on the device of training.
 
     Raises:
-        ArgumentError: There is no such device here.
+        ArgumentError: The network does not fit the data.
     """
-
-    def __init__(self, data: Dataset, device: str) -> None:
-        self.data, self.device = data, find_device(device)
-        self.feeds: Mapping[str, Feed] = {
-            name: make_feed(part.inputs, part.targets, self.device)
-            for name, part in (("train", data.train), ("test", data.test))
-        }
-        self.variances = {name: _variance(feed.targets) for name, feed in self.feeds.items()}
+    train = data.data.train
+    model = make_model(config.model, train.inputs, train.targets.shape[1], seed=config.seed)
+    model.to(data.device)
+    generator = torch.Generator().manual_seed(config.seed)
+    return TrainingState(model, make_optimizer(model, config.training), generator)
 
 
 class Session:
-    """A run taken up where its folder says it is; the folder's lock must be held.
+    """A run, resumed from where its folder says it is; the folder's lock must be held.
 
-    Who trains calls, in this order: `begin`; for each epoch that is left, `observe` with what it
-    showed, and `save` when `save_is_due`; `end`. As a context it closes its files.
+    Call, in this order: `begin`; for each epoch that is left, train it, then `observe` with its
+    result, and `save` when `save_is_due`; `end`. As a context it closes its files.
 
     Args:
         config: The experiment.
         folder: Of the run.
-        parts: Its data set, of this configuration.
-        events: Whom to tell of progress.
+        data: The data set of this configuration.
+        events: Called on progress.
 
     Attributes:
         config: As given.
         state: What training changes; its epoch says how far the run is.
-        objective: What training minimises.
-        description: Data, network and training in a line or two.
+        objective: What training minimizes.
+        description: Data, network and training in two lines.
 
     Raises:
         FileError: The folder holds another run or cannot be written to.
@@ -101,28 +85,19 @@ class Session:
     """
 
     def __init__(
-        self, config: ExperimentConfig, folder: RunFolder, parts: Parts, events: RunEvents
+        self, config: ExperimentConfig, folder: RunFolder, data: TrainingData, events: RunEvents
     ) -> None:
-        self.config, self._folder, self._parts, self._events = config, folder, parts, events
-        training, data, device = config.training, parts.data, parts.device
+        self.config, self._folder, self._data, self._events = config, folder, data, events
         folder.prepare(config)
-        check_provenance(folder, data)
+        check_provenance(folder, data.data)
         if not folder.provenance.is_file():
-            write_atomically(folder.provenance, json_bytes(data.provenance))
-        t = data.train.targets.shape[1]
-        model = make_model(config.model, data.train.inputs, t, seed=config.seed).to(device)
-        generator = torch.Generator().manual_seed(config.seed)
-        self.state = TrainingState(model, make_optimizer(model, training), generator)
-        self.objective = make_objective(training, model, device)
+            write_atomically(folder.provenance, json_bytes(data.data.provenance))
+        self.state = initial_state(config, data)
+        self.objective = make_objective(config.training, self.state.model, data.device)
         if folder.latest.is_file():
             load_state(folder.latest, self.state)
-        self._environment = environment(device)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.description = (
-            f"{data.provenance.get('made_from', config.data.name)}\n"
-            f"{config.model.kind} of {parameters:,} parameters, {training.epochs} epochs of "
-            f"{training.optimizer}, {decay_text(model, training)}; seed {config.seed}"
-        )
+        self._environment = environment(data.device)
+        self.description = self._describe()
         self._log: RunLog | None = None
         self._measuring = 0.0
         events.say(self.description)
@@ -138,33 +113,35 @@ class Session:
         return learning_rate(self.config.training, self.state.epoch + 1)
 
     def begin(self, **facts: Any) -> None:
-        """Note the start, with further facts; measure the untrained network if that is due."""
+        """Record the start, with further facts; measure the untrained network if that is due."""
         start, self._clock = self.state.epoch, time.monotonic()
-        self._note_environment()
-        self._note_session({"started": _now(), "epoch": start, **_process(), **facts})
+        self._record_environment()
+        process = {"process": os.getpid(), "host": socket.gethostname()}
+        self._record_session({"started": _now(), "epoch": start, **process, **facts})
         self._log = RunLog(self._folder.log, start)
         self._monitor = self._make_monitor()
         if start == 0:
             self._measure()
             self.save()
         elif not self.is_done:
-            self._events.say(f"goes on after epoch {start}")
+            self._events.say(f"resumes after epoch {start}")
         self._saved = time.monotonic()
 
     def observe(self, result: EpochResult) -> None:
-        """Log the epoch that the state has just gone through, and measure if that is due.
+        """Log the epoch that the state has just completed, and measure if that is due.
 
         Raises:
-            DeepNRCError: A loss is no longer finite; the epoch is not logged.
-            FileError: Something cannot be written.
+            DeepNRCError: A loss is not finite; the epoch is not logged.
+            FileError: A file cannot be written.
         """
         assert self._log is not None
         training, epoch = self.config.training, self.state.epoch
         check_loss(result.objective, epoch, training)
-        feed, variances = self._parts.feeds["test"], self._parts.variances
-        test, rows = squared_error(self.state.model, in_batches(feed, training))
-        test_loss = float(test.mean()) / rows
-        # A loss on its way to infinity may still be finite where its gradient is not.
+        test_error, rows = squared_error(
+            self.state.model, in_batches(self._data.feeds["test"], training)
+        )
+        test_loss = float(test_error.mean()) / rows
+        # A loss that grows to infinity may still be finite where its gradient is not.
         check_loss(result.gradient_norm, epoch, training, what="gradient norm")
         check_loss(test_loss, epoch, training, what="test loss")
         entry = {
@@ -172,10 +149,10 @@ class Session:
             "lr": learning_rate(training, epoch),
             "objective": result.objective,
             "train_loss": result.loss,
-            "train_r2": _r2(result.squared_error / result.samples, variances["train"]),
+            "train_r2": self._data.r2("train", result.squared_error / result.samples),
             "gradient_norm": result.gradient_norm,
             "test_loss": test_loss,
-            "test_r2": _r2(test / rows, variances["test"]),
+            "test_r2": self._data.r2("test", test_error / rows),
         }
         self._log.append(entry)
         self._events.on_epoch(entry)
@@ -183,7 +160,7 @@ class Session:
 
     @property
     def save_is_due(self) -> bool:
-        """Whether the state is to be kept: at the end, where it was measured, or as time passes."""
+        """Whether to save the state: at the end, after a measurement, or after some time."""
         return (
             self.is_done
             or self._monitor.due(self.state.epoch)
@@ -191,15 +168,15 @@ class Session:
         )
 
     def save(self) -> None:
-        """Keep the state: a later session goes on from here."""
+        """Save the state that a later session resumes from."""
         assert self._log is not None
         self._log.sync()  # a state must never be newer than the log
         save_state(self._folder.latest, self.state)
         self._saved = time.monotonic()
 
     def end(self) -> None:
-        """Note that the run is finished."""
-        self._note_session(
+        """Record that the run is finished."""
+        self._record_session(
             {
                 "ended": _now(),
                 "epoch": self.state.epoch,
@@ -215,18 +192,28 @@ class Session:
         if self._log is not None:
             self._log.close()
 
+    def _describe(self) -> str:
+        config, model = self.config, self.state.model
+        made_from = self._data.data.provenance.get("made_from", config.data.name)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        return (
+            f"{made_from}\n"
+            f"{config.model.kind} of {parameters:,} parameters, {config.training.epochs} epochs of "
+            f"{config.training.optimizer}, {decay_text(model, config.training)}; seed {config.seed}"
+        )
+
     def _make_monitor(self) -> Monitor:
         measure = self.config.measure
         names = ("train", "test") if measure.test else ("train",)
         return Monitor(
             self.state.model,
-            {name: probe(self._parts.feeds[name], self.config) for name in names},
+            {name: probe(self._data.feeds[name], self.config) for name in names},
             epochs=measure.schedule(self.config.training.epochs),
             options=measure.options,
         )
 
     def _measure(self) -> None:
-        """Measure, write and tell, if that is due."""
+        """Measure, save and report, if that is due."""
         start, epoch = time.monotonic(), self.state.epoch
         record = self._monitor.step(epoch)
         if record is None:
@@ -237,8 +224,8 @@ class Session:
         self._events.on_record(record)
         self._measuring += time.monotonic() - start
 
-    def _note_environment(self) -> None:
-        """Written once; a later session on another machine is said, because bits may differ."""
+    def _record_environment(self) -> None:
+        """Written once; a later session says when its own differs, because bits may differ."""
         path = self._folder.environment
         if not path.is_file():
             write_atomically(path, json_bytes(self._environment))
@@ -246,30 +233,15 @@ class Session:
         changed = differences(json.loads(path.read_text(encoding="utf-8")), self._environment)
         if changed and not self.is_done:
             self._events.say(
-                "the environment is not that of the run's start, so the end may differ from an "
-                "uninterrupted run in its last digits:\n  " + "\n  ".join(changed)
+                "the environment differs from the one the run started in, so the result may differ "
+                "from an uninterrupted run in its last digits:\n  " + "\n  ".join(changed)
             )
 
-    def _note_session(self, entry: dict[str, Any]) -> None:
+    def _record_session(self, entry: dict[str, Any]) -> None:
         path = self._folder.sessions
         with write_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
 
-def _variance(targets: Tensor) -> Tensor:
-    return targets.double().var(0, correction=0).cpu()
-
-
-def _r2(error: Tensor, variance: Tensor) -> list[float | None]:
-    """Of each target; None where it is the same for every sample."""
-    return [
-        1.0 - float(e) / float(v) if v > 0.0 else None for e, v in zip(error, variance, strict=True)
-    ]
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _process() -> dict[str, Any]:
-    return {"process": os.getpid(), "host": socket.gethostname()}

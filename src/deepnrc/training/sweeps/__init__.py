@@ -1,1 +1,1 @@
-"""Many runs: every combination of settings, executors, tables."""
+"""Sweeps: every combination of settings and seeds, trained by executors, and one tidy table."""
