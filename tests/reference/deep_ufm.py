@@ -18,7 +18,7 @@ def price(x, y, a, K):
 
 
 def best_kept(y, a, K):
-    """The global minimiser of `price`: by a grid, then bisection of the slope about the best point.
+    """The global minimizer of `price`: by a grid, then bisection of the slope about the best point.
 
     0 where nothing in (0, y] beats it.
     """

@@ -15,7 +15,7 @@ def objective(H, W, b, Y, lambda_h, lambda_w):
 
 
 def best_features(W, b, Y, lambda_h):
-    """For each sample the h that minimises ½‖Wh + b − y‖² + (λ_H/2)‖h‖²."""
+    """For each sample the h that minimizes ½‖Wh + b − y‖² + (λ_H/2)‖h‖²."""
     d = W.shape[1]
     return np.array([np.linalg.solve(W.T @ W + lambda_h * np.eye(d), W.T @ (y - b)) for y in Y])
 
@@ -67,7 +67,7 @@ class Problem:
 def random_problem(rng):
     """Any Σ (also singular, with equal or nearly equal eigenvalues), penalties, regime and width.
 
-    In every sixth c stands at an eigenvalue of the fitted matrix, to rounding.
+    In every sixth c equals an eigenvalue of the fitted matrix, to rounding.
     """
     t = int(rng.integers(1, 7))
     s = rng.exponential(size=t) * 10 ** rng.uniform(-2, 2)

@@ -45,7 +45,7 @@ def problem(generator):
 @pytest.mark.parametrize(("loss", "reduction"), SCRIPTS)
 @pytest.mark.parametrize("decayed", [True, False])
 def test_gradients_of_the_script_are_those_of_the_theory(problem, loss, reduction, decayed):
-    """Times the factor. W by the optimiser's decay or a term; H as parameters or by a term."""
+    """Times the factor. W by the optimizer's decay or a term; H as parameters or by a term."""
     W, H, Y = problem
     convention = Convention(
         target_dim=3, loss=loss, reduction=reduction, batch_size=10 if reduction == "sum" else None

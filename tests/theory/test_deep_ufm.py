@@ -1,4 +1,4 @@
-"""Closed form of the deep linear model: known values, edge cases, the twin, and its symmetries."""
+"""Closed form of the deep linear model: known values, edge cases, twin and symmetries."""
 
 import math
 
@@ -322,8 +322,8 @@ def test_a_cut_between_equal_eigenvalues_leaves_nrc3_undefined():
     assert not deep.noise_component.isnan().any()
     assert not deep.signal_target_cka.isnan().any()
     assert deep.undefined == (
-        "eigenvalues 2 and 3 of the targets are equal, so that no top-2 subspace stands out: NRC3 "
-        "is undefined"
+        "eigenvalues 2 and 3 of the targets are equal, so that the top-2 subspace is not unique: "
+        "NRC3 is undefined"
     )
 
 

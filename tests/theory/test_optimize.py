@@ -108,13 +108,13 @@ def test_it_leaves_saddles():
     assert found.loss == pytest.approx(best.loss, rel=1e-12)
 
 
-def test_or_says_that_it_stands_on_one():
+def test_or_says_that_it_is_at_one():
     Y = targets_with_covariance(SIGMA)
     found = minimize_ufm(
         Y, lambda_h=0.02, lambda_w=0.05, start=torch.zeros(2, 2), max_escapes=0
     )  # fmt: skip
     assert found.status is SolverStatus.SADDLE
-    assert found.loss == pytest.approx(1.5)  # half the variance: nothing is learnt
+    assert found.loss == pytest.approx(1.5)  # half the variance: nothing is learned
 
 
 def test_it_says_when_it_has_not_arrived():

@@ -183,6 +183,36 @@ def test_infinite_c_learns_nothing_any_way():
     assert found.best == "raw"
 
 
+# --- as text ------------------------------------------------------------------------------------
+
+
+def test_as_a_table_with_and_without_the_targets():
+    found = preprocessing_errors(np.diag([4.0, 0.0]), c=0.01)
+    assert str(found) == (
+        "Training error predicted at c = 0.01, in the targets' own units\n"
+        "\n"
+        "targets        error      R²  directions\n"
+        "────────────────────────────────────────\n"
+        "raw             0.01  0.9975           1\n"
+        "standardized*   0.04  0.9900           1\n"
+        "whitened*       0.04  0.9900           1\n"
+        "* standardized: 1 constant target left unchanged\n"
+        "* whitened: on the 1 direction with variance\n"
+        "\n"
+        f"{found.recommendation}"
+    )
+    lines = found.text(("mass", "age"), task_errors(np.diag([4.0, 0.0]), c=0.01)).splitlines()
+    assert lines[2].split() == ["targets", "error", "R²", "directions", "mass", "age"]
+    assert lines[4].split() == ["raw", "0.01", "0.9975", "1", "0.01", "0"]
+    assert lines[7].split() == ["one", "network", "each", "0.01", "0.01", "0"]
+
+
+def test_the_errors_of_more_than_six_targets_are_left_out():
+    found = preprocessing_errors(np.eye(7), c=0.01)
+    names = [f"t{i}" for i in range(7)]
+    assert found.text(names) == str(found)
+
+
 # --- refused ------------------------------------------------------------------------------------
 
 

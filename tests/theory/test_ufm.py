@@ -294,7 +294,7 @@ def test_row_angles_are_those_of_the_weight(rng):
     assert best.row_angles.numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_an_exact_minimiser_meets_the_three_conditions_of_2024(rng):
+def test_an_exact_minimizer_meets_the_three_conditions_of_2024(rng):
     """NRC1 = NRC2 = 0, and NRC3 = 0 at γ = c, which is also where its minimum lies."""
     for _ in range(20):
         t = int(rng.integers(2, 6))

@@ -78,19 +78,18 @@ def deep(
 def check(
     covariance: Covariance,
     lambda_h: LambdaH,
-    lambda_w: Annotated[float | None, typer.Option(help="λ_W: checks `theory ufm`.")] = None,
+    lambda_w: Annotated[float | None, typer.Option(help="λ_W, to check `theory ufm`.")] = None,
     lambdas: Annotated[
-        str | None, typer.Option(metavar="NUMBERS", help="λ_1 to λ_L: checks `theory deep`.")
+        str | None, typer.Option(metavar="NUMBERS", help="λ_1 to λ_L, to check `theory deep`.")
     ] = None,
     mean: Mean = None,
     bias: Bias = True,
     seeds: Annotated[int, typer.Option(min=1, help="Random starts of the solver.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Compare the closed form with a numerical minimum; exit code 1 where they disagree.
+    """Compare the closed form with a numerical minimum; exit code 1 if they disagree.
 
-    The solver minimizes the objective itself. To agree, the losses may differ by 1e-9 of L*, and
-    W Wᵀ of the last weight by 1e-6 of L*/λ.
+    The solver minimizes the objective itself. Limits: losses 1e-9 of L*, W Wᵀ 1e-6 of L*/λ.
     """
     from deepnrc.theory.check import check_deep_ufm, check_ufm  # noqa: PLC0415
 

@@ -58,8 +58,8 @@ class ChainMinimum:
 def without_samples(targets: Array) -> tuple[Array, Array]:
     """T (t × r, r = min(N, t)) and Q (N × r, orthonormal columns) with Y = √N Q Tᵀ.
 
-    What features hold outside the columns of Q only costs, so that the best ones are √N Q F_1ᵀ
-    with F_1 from the chain for T: its size does not grow with N.
+    Features outside the columns of Q only add to the penalty, so that the best ones are √N Q F_1ᵀ
+    with F_1 from the chain for T, whose size does not grow with N.
     """
     Q, R = np.linalg.qr(targets / np.sqrt(len(targets)))
     return R.T, Q
@@ -90,7 +90,15 @@ def newton(
 ) -> ChainMinimum:
     """Newton's method with |eigenvalues| of the Hessian, so that it descends away from saddles.
 
-    In the variables √λ F, where every penalty is ½‖·‖², so that unequal ones do no harm.
+    In the variables √λ F every penalty is ½‖·‖², so that unequal λ do no harm.
+
+    Args:
+        factors: F_1 to F_K to start from.
+        T: The target of their product.
+        lam: Their penalties.
+        max_iterations: Steps, at most.
+        gradient_limit: The relative gradient that counts as 0.
+        max_escapes: Saddles to leave, at most; None for any number.
     """
     iterations = escapes = 0
     while True:
@@ -108,8 +116,8 @@ def newton(
             step = vectors[:, 0] * np.linalg.norm(T)  # the loss falls either way
         else:
             # Rotations between layers change nothing: their eigenvalues are 0 and the gradient
-            # along them is rounding, which must not be amplified. Where c meets an eigenvalue of
-            # Σ_Y the loss is quartic, and its curvature there is about gradient^{2/3}.
+            # along them is rounding, which a small floor would amplify. Where c equals an
+            # eigenvalue of Σ_Y the loss is quartic, with a curvature of about gradient^{2/3}.
             floor = max(1e-10 * np.abs(values).max(), size ** (2 / 3))
             step = -vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), floor))
         moved = _descend(factors, step, T, lam)

@@ -25,7 +25,7 @@ class UFMPenalties:
     """The penalties of (1/2N)‖HWᵀ + 1bᵀ − Y‖² + (λ_H/2N)‖H‖² + (λ_W/2)‖W‖².
 
     Attributes:
-        lambda_h: λ_H; NaN where the script does not penalise the features.
+        lambda_h: λ_H; NaN where the script does not penalize the features.
         lambda_w: λ_W.
     """
 

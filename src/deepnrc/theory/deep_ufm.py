@@ -171,8 +171,8 @@ def _metrics(
     if k < len(s) and phi[0, k] > 0 and s[k - 1] - s[k] <= tolerance:
         alignment = nan
         why = (
-            f"eigenvalues {k} and {k + 1} of the targets are equal, so that no top-{k} subspace "
-            "stands out: NRC3 is undefined"
+            f"eigenvalues {k} and {k + 1} of the targets are equal, so that the top-{k} subspace "
+            "is not unique: NRC3 is undefined"
         )
     return noise[:-1], signal_cka[:-1], alignment[:-1], cka, why
 

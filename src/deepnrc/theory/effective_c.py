@@ -1,4 +1,4 @@
-"""The c = λ_H λ_W that a trained last layer speaks for: by its Gram matrix, and by its error."""
+"""The c = λ_H λ_W that a trained last layer implies: by its Gram matrix, and by its error."""
 
 import math
 
@@ -58,7 +58,7 @@ def c_from_error(mse: float, target_covariance: MatrixLike) -> float:
     if mse >= float(s.sum()):
         return math.nan
     dropped = 0.0
-    for i in reversed(range(len(s))):  # s_i is dropped while c lies above it
+    for i in reversed(range(len(s))):  # s_i is dropped while c is above it
         c = (mse - dropped) / (i + 1)
         if c < float(s[i]):
             return c

@@ -22,7 +22,7 @@ class Regime(StrEnum):
     UNREGULARIZED = "unregularized"  # both penalties 0: every W of full rank fits
     FULL_RANK = "full rank"  # c < s_t
     LOW_RANK = "low rank"  # s_t ≤ c < s_1
-    ZERO = "zero"  # c ≥ s_1: the penalties win, W = 0
+    ZERO = "zero"  # c ≥ s_1: W = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ def ufm_optimum(
 
     Args:
         target_covariance: Σ_Y, t × t, divided by N; `target_moments` gives it. May be singular.
-        lambda_h: λ_H ≥ 0 of (λ_H/2N)‖H‖². `Convention` converts from what an optimiser is given.
+        lambda_h: λ_H ≥ 0 of (λ_H/2N)‖H‖². `Convention` converts from the numbers of an optimizer.
         lambda_w: λ_W ≥ 0 of (λ_W/2)‖W‖². Both may be 0; with one at 0 there is no minimum.
         target_mean: Mean of the targets, length t. Needed without a bias.
         bias: Whether the model has b. Without it, the second moment Σ_Y + mean·meanᵀ is fitted.

@@ -88,7 +88,7 @@ def test_ufm_penalties_reach_the_optimum_that_the_theory_gives():
 
     optimizer.step(closure)
     c = lambda_h * lambda_w
-    best = float((c * s).sqrt().sum()) - c  # L* of definitions.md with both s above c
+    best = float((c * s).sqrt().sum()) - c  # L* with both s above c
     assert closure().item() == pytest.approx(2 / 2 * best, rel=1e-4)  # float32 and L-BFGS
     gram = (model.fc2.weight @ model.fc2.weight.T).detach()
     expected = torch.diag((lambda_h / lambda_w) ** 0.5 * (s.sqrt() - c**0.5))
