@@ -59,7 +59,9 @@ class ClassSums:
 
     def add(self, features: Tensor, labels: Tensor) -> None:
         """Add rows, n × d, and the class of each, n whole numbers below C."""
-        for rows, numbers in zip(features.split(_ROWS), labels.split(_ROWS), strict=True):
+        for rows, numbers in zip(
+            torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True
+        ):
             self._set_origins(rows, numbers)
             distances = rows.double() - self._origins[numbers]
             self._offsets.index_add_(0, numbers, distances)
@@ -98,6 +100,6 @@ def nearest_means(features: Tensor, classes: ClassMoments) -> Tensor:
     squares = means.square().sum(1)
     nearest = [
         (2 * (rows.double() - center) @ means.T - squares).argmax(1)
-        for rows in features.split(_ROWS)
+        for rows in torch.split(features, _ROWS)
     ]
     return seen[torch.cat(nearest)]

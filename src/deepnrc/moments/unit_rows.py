@@ -61,7 +61,7 @@ class UnitRowSums:
 
     def add(self, features: Tensor) -> None:
         """Add rows, n × d."""
-        for rows in features.split(_ROWS):
+        for rows in torch.split(features, _ROWS):
             h = rows.double()
             if self._center is not None:
                 h = h - self._center
