@@ -45,6 +45,15 @@ def regression_data(n=40, d=8, t=2, *, shape=(), seed=0):
     return inputs, torch.randn(n, t, generator=generator)
 
 
+def classes_data(n=120, d=8, C=4, *, shape=(), seed=0):
+    """Inputs about C centres, and labels."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.cat([torch.arange(C), torch.randint(C, (n - C,), generator=generator)])
+    centres = 2 * torch.randn(C, d, generator=generator)
+    noise = torch.randn(n, *shape, d, generator=generator)
+    return noise + centres[labels].reshape(n, *(1,) * len(shape), d), labels
+
+
 def in_batches(*tensors, size=16):
     """The tensors in batches: a list of tuples, of which the last may be shorter."""
     return [
