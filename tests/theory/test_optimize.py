@@ -10,7 +10,6 @@ from deepnrc.errors import ArgumentError
 from deepnrc.theory import (
     SolverStatus,
     minimize_ufm,
-    target_moments,
     targets_with_covariance,
     ufm_optimum,
 )
@@ -129,13 +128,6 @@ def test_constant_targets_need_nothing():
     assert found.status is SolverStatus.CONVERGED
     assert found.loss == pytest.approx(0, abs=1e-20)
     assert found.bias.tolist() == [7.0, 7.0]
-
-
-def test_targets_have_the_covariance_asked_for(rng):
-    A = rng.standard_normal((3, 2))
-    mean, covariance = target_moments(targets_with_covariance(A @ A.T, target_mean=[1, 2, 3]))
-    assert mean.tolist() == pytest.approx([1, 2, 3])
-    assert covariance.numpy() == pytest.approx(A @ A.T, abs=1e-14)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])

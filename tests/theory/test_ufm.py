@@ -132,28 +132,6 @@ def test_penalties_are_not_negative(name, value):
         ufm_optimum(SIGMA, **penalties)
 
 
-@pytest.mark.parametrize(
-    ("covariance", "message"),
-    [
-        (
-            [[1.0, 0.5], [0.4, 1.0]],
-            r"must be symmetric; got 0.5 at \(0, 1\) and 0.4 at \(1, 0\): if",
-        ),
-        ([[1.0, 2.0], [2.0, 1.0]], "semi-definite.*; got a matrix with the eigenvalue -1"),
-        ([[-1.0]], "got a matrix with the eigenvalue -1"),
-        ([[1.0, 0.0]], r"must be square \(t × t\); got 1 × 2"),
-        ([[1.0, math.nan], [math.nan, 1.0]], "must be finite; it holds NaN or infinity"),
-        ([[math.inf]], "must be finite"),
-        (np.zeros((0, 0)), r"at least one row and column; got shape \(0, 0\)"),
-        (np.zeros((2, 2, 2)), r"got shape \(2, 2, 2\)"),
-        ([["a"]], "target_covariance must be a matrix of numbers"),
-    ],
-)
-def test_what_is_no_covariance(covariance, message):
-    with pytest.raises(ArgumentError, match=message):
-        ufm_optimum(covariance, lambda_h=0.1, lambda_w=0.1)
-
-
 def test_a_mean_does_not_hide_a_negative_eigenvalue():
     with pytest.raises(ArgumentError, match="got a matrix with the eigenvalue -1"):
         ufm_optimum([[-1.0]], lambda_h=0.1, lambda_w=0.1, target_mean=[9.0], bias=False)
@@ -232,16 +210,6 @@ def test_equal_eigenvalues():
     best = ufm_optimum(4 * np.eye(3), lambda_h=1.0, lambda_w=1.0)
     assert best.gram.numpy() == pytest.approx(np.eye(3), abs=1e-15)
     assert best.row_angles.numpy() == pytest.approx(90 * (1 - np.eye(3)), abs=1e-12)
-
-
-def test_target_moments(rng):
-    Y = rng.standard_normal((50, 3)) + 5
-    mean, covariance = target_moments(Y)
-    assert mean.numpy() == pytest.approx(Y.mean(axis=0))
-    assert covariance.numpy() == pytest.approx(np.cov(Y.T, bias=True))
-    assert target_moments([1.0, 3.0])[1].tolist() == [[1.0]]
-    with pytest.raises(ArgumentError, match="targets must be finite"):
-        target_moments([[math.nan]])
 
 
 # --- against the objective and the definitions --------------------------------------------------
