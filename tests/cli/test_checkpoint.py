@@ -76,16 +76,16 @@ def _saved(tmp_path, name: str, change) -> str:
     [
         (lambda p: "absent.pt", "'.*absent.pt' is not a file"),
         (lambda p: _write(p / "w.onnx", b"") or "w.onnx", "must end in .safetensors, or in .pt"),
-        (lambda p: _write(p / "w.pt", b"junk") or "w.pt", "cannot be read as tensors alone"),
+        (lambda p: _write(p / "w.pt", b"junk") or "w.pt", "cannot be read as tensors only"),
         (
             lambda p: _write(p / "w.safetensors", b"\x10\0\0\0\0\0\0\0{") or "w.safetensors",
-            "is not a whole safetensors file .*cut off or altered",
+            "is not a complete safetensors file .*cut off or altered",
         ),
         (lambda p: torch.save([1], p / "w.pt") or "w.pt", "holds no state dict"),
-        (lambda p: _saved(p, "w.safetensors", lambda s: s.pop("0.bias")), "lacks 0.bias: it is of"),
+        (lambda p: _saved(p, "w.safetensors", lambda s: s.pop("0.bias")), "lacks 0.bias: it"),
         (
             lambda p: _saved(p, "w.safetensors", lambda s: s.update(x=torch.ones(1))),
-            "has, unknown to the model, x: it is of another model than --model",
+            "holds weights that the model does not have: x: it does not fit --model",
         ),
         (
             lambda p: _saved(p, "w.safetensors", lambda s: s.update({"0.bias": torch.ones(5)})),

@@ -1,4 +1,4 @@
-"""Weights from a file into a model; nothing in the file is ever executed."""
+"""Load weights from a file into a model; nothing in the file is executed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +18,15 @@ _KEYS = ("state_dict", "model_state_dict", "model")  # where training scripts pu
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a checkpoint into a model: every weight must be there, and no other.
+    """Load a checkpoint that holds exactly the weights of a model.
 
     Args:
         model: Changed in place.
-        path: ``.safetensors``, or ``.pt``, ``.pth``, ``.ckpt`` read with ``weights_only=True``.
+        path: ``.safetensors``, or ``.pt``, ``.pth``, ``.ckpt``, ``.bin``, which are read with
+            ``weights_only=True``.
 
     Raises:
-        FileError: Missing, damaged, of another kind, or of another model.
+        FileError: The file is missing, damaged, of another kind, or of another model.
     """
     state = _read(path)
     for prefix in _WRAPPERS:
@@ -47,14 +48,12 @@ def load_weights(model: nn.Module, path: Path) -> None:
     ]
     for problem, names in (
         ("lacks", missing),
-        ("has, unknown to the model,", unknown),
+        ("holds weights that the model does not have:", unknown),
         ("has other shapes:", shapes),
     ):
         if names:
             listing = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-            raise FileError(
-                f"checkpoint '{path}' {problem} {listing}: it is of another model than --model"
-            )
+            raise FileError(f"checkpoint '{path}' {problem} {listing}: it does not fit --model")
     model.load_state_dict(state, strict=False)
 
 
@@ -66,8 +65,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         except (safetensors.SafetensorError, OSError) as error:
             raise FileError(
-                f"checkpoint '{path}' is not a whole safetensors file ({error}): it was cut off or "
-                "altered"
+                f"checkpoint '{path}' is not a complete safetensors file ({error}): it was cut "
+                "off or altered"
             ) from error
     if path.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
         raise FileError(
@@ -77,8 +76,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise FileError(
-            f"checkpoint '{path}' cannot be read as tensors alone ({type(error).__name__}): it is "
-            "damaged, or holds Python objects, which are never loaded; save model.state_dict()"
+            f"checkpoint '{path}' cannot be read as tensors only ({type(error).__name__}): it is "
+            "damaged, or holds Python objects, which are never loaded: save model.state_dict()"
         ) from error
     return _tensors(loaded, path)
 
@@ -89,7 +88,7 @@ def _tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()):
         raise FileError(
-            f"checkpoint '{path}' holds no state dict: expected a mapping of names to tensors, or "
-            f"one under {', '.join(map(repr, _KEYS))}"
+            f"checkpoint '{path}' holds no state dict: expected a mapping from names to tensors, "
+            f"or one under {', '.join(map(repr, _KEYS))}"
         )
     return dict(loaded)

@@ -1,10 +1,12 @@
-"""Checkpoints: everything comes back to the bit, and what is damaged or foreign is refused."""
+"""Checkpoints: everything comes back bit for bit; damaged and foreign files are refused."""
 
+import hashlib
 import json
 import struct
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from deepnrc.errors import FileError
@@ -42,7 +44,7 @@ def trained(state, epochs=2):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_goes_on_to_the_same_bits(tmp_path, kind):
+def test_training_resumes_bit_for_bit(tmp_path, kind):
     path = tmp_path / "latest.safetensors"
     state = trained(start(**KINDS[kind]))
     save_state(path, state)
@@ -87,6 +89,46 @@ def test_a_changed_byte_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(FileError, match=r"w.safetensors' was altered after it was written: its SH"):
         load_weights(path, start().model)
+
+
+def header(path):
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["deepnrc"])
+
+
+def test_a_changed_epoch_or_shape_is_noticed(tmp_path):
+    path = tmp_path / "w.safetensors"
+    model = start().model
+    save_weights(path, model, 1)
+    tensors, facts = load_file(path), header(path)
+    other = {**tensors, "fc1.weight": tensors["fc1.weight"].reshape(4, 8)}
+    for changed, description in ((tensors, {"epoch": 2}), (other, facts["description"])):
+        metadata = {"deepnrc": json.dumps({**facts, "description": description})}
+        save_file(changed, path, metadata=metadata)
+        with pytest.raises(FileError, match=r"w.safetensors' was altered after it was written"):
+            load_weights(path, model)
+
+
+def older(path):
+    """Rewrite a checkpoint as earlier versions did: a digest without the facts."""
+    tensors, digest = load_file(path), hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    facts = header(path)["description"]
+    old = {"layout": "deepnrc-training-1", "sha256": digest.hexdigest(), **facts}
+    save_file(tensors, path, metadata={"deepnrc": json.dumps(old)})
+
+
+def test_training_resumes_from_a_state_of_an_earlier_version(tmp_path):
+    path = tmp_path / "latest.safetensors"
+    state = trained(start())
+    save_state(path, state)
+    older(path)
+    again = start(seed=1)
+    load_state(path, again)
+    assert again.epoch == 2
+    assert torch.equal(trained(again).model.fc3.weight, trained(state).model.fc3.weight)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 200, -1])
