@@ -71,6 +71,14 @@ def test_scatter_correlations_and_spectrum(targets):
     figure.canvas.draw()
 
 
+def test_the_axis_of_the_spectrum_holds_the_smallest_bar(targets):
+    unequal = targets[:, :2] * torch.tensor([1.0, 1e-3])
+    axes = panels(dataset_figure(raw(unequal), title="unequal"))["spectrum of Σ_Y"]
+    smallest = min(bar.get_height() for bar in axes.patches)
+    assert smallest < 1e-5
+    assert axes.get_ylim()[0] == pytest.approx(smallest / 3)
+
+
 def test_one_target_gets_a_histogram(targets):
     figure = dataset_figure(raw(targets[:, :1]), title="one")
     found = panels(figure)

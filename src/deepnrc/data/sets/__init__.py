@@ -1,1 +1,1 @@
-"""The data sets, one file or folder a set."""
+"""The data sets: one file or folder per set, and what some of them share."""

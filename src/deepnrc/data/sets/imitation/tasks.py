@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from deepnrc.data.sets.imitation.reacher_expert import ACTION_NAMES, OBSERVATION_NAMES
 
-__all__ = ["HOPPER", "REACHER", "SWIMMER", "TASKS", "Task"]
+__all__ = ["HOPPER", "REACHER", "SWIMMER", "Task"]
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,3 @@ HOPPER = Task(
     action_names=("torque_thigh", "torque_leg", "torque_foot"),
     pairs=5000,
 )
-TASKS = (SWIMMER, REACHER, HOPPER)

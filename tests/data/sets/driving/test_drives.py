@@ -1,0 +1,45 @@
+"""Files in CARLA's layout whose image size is not fixed; test_carla.py has those of CARLA."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from deepnrc.data.sets.driving.drives import read_drives, read_file, write_file
+from deepnrc.errors import FileError
+
+
+@pytest.fixture
+def frames(rng):
+    images = rng.integers(0, 256, (3, 5, 7, 3), dtype=np.uint8)
+    return images, rng.standard_normal((3, 28)).astype(np.float32)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_was_written_is_read(tmp_path, frames, compressed):
+    images, targets = frames
+    path = tmp_path / "a.h5"
+    write_file(path, images, targets, compressed=compressed)
+    drives = read_drives([path], ("speed", "steering"))
+    assert np.array_equal(drives.images.read(torch.arange(3)), images)
+    assert np.array_equal(drives.targets, targets[:, [10, 0]])
+    assert drives.files == 1
+    whole = read_file(path, size=(5, 7))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, frames, strict=True))
+
+
+def test_the_first_file_sets_the_size(tmp_path, frames):
+    images, targets = frames
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    write_file(paths[0], images, targets)
+    write_file(paths[1], images[:, :4], targets)
+    message = r"b\.h5: 'rgb' must have the shape \(frames, 5, 7, 3\) .* got \(3, 4, 7, 3\)"
+    with pytest.raises(FileError, match=message):
+        read_drives(paths, ("speed",))
+
+
+def test_images_of_too_few_axes(tmp_path, frames):
+    with h5py.File(tmp_path / "a.h5", "x") as file:
+        file["rgb"], file["targets"] = np.zeros((3, 5), dtype=np.uint8), frames[1]
+    with pytest.raises(FileError, match=r"a\.h5: 'rgb' must have the shape .* got \(3, 5\)"):
+        read_drives([tmp_path / "a.h5"], ("speed",))
