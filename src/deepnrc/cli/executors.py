@@ -1,5 +1,6 @@
 """The options that choose where runs are trained, and the executor that they describe."""
 
+import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -86,14 +87,8 @@ def _parsed(assignments: Sequence[str]) -> dict[str, Any]:
             raise ArgumentError(
                 f"--option {assignment}: expected KEY=VALUE, such as slurm_partition=gpu"
             )
-        options[key] = _number(text)
-    return options
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
         try:
-            return kind(text)
+            options[key] = json.loads(text)  # a number, true, a list, …
         except ValueError:
-            continue
-    return text
+            options[key] = text
+    return options

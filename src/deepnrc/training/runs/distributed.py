@@ -57,7 +57,7 @@ def run_distributed(
     data = load_data(config) if data is None else data
     device = find_device(config.training.device)
     with process_group(device):
-        check_same(json.dumps([plain_config(config), data.provenance], sort_keys=True), device)
+        check_same(json.dumps([plain_config(config), data.provenance], sort_keys=True))
         epoch = DistributedEpoch(RunFolder(out).latest, device)
         try:
             if dist.get_rank() != 0:
@@ -99,7 +99,7 @@ class DistributedEpoch:
             The result over all rows, the same in every process.
         """
         if dist.get_rank() == 0:
-            self._announce(another=True)
+            dist.broadcast_object_list([True], src=0)
         self._within = True
         shares = SharedFeed(feed)
         loss = self.join(state, objective).begin(shares)
@@ -113,27 +113,24 @@ class DistributedEpoch:
     def join(self, state: TrainingState, objective: Objective) -> SharedLoss:
         """The loss over all processes; the first call loads the state of process 0, in place."""
         if self._loss is None:
-            broadcast_state(self._latest, state, self._device)
+            broadcast_state(self._latest, state)
             self._loss = SharedLoss(state.model, objective, self._device)
         return self._loss
 
     def another(self) -> bool:
         """In the other processes: whether process 0 starts another epoch."""
-        answer = torch.zeros(1, dtype=torch.uint8, device=self._device)
-        dist.broadcast(answer, src=0)
-        return bool(answer.item())
+        answer = [False]
+        dist.broadcast_object_list(answer, src=0)
+        return answer[0]
 
     def end(self) -> None:
         """No epoch follows; where one was broken off, torchrun ends the other processes."""
         if dist.get_rank() == 0 and not self._within:
             with contextlib.suppress(RuntimeError):  # they have ended already
-                self._announce(another=False)
+                dist.broadcast_object_list([False], src=0)
         # The loss keeps the group, whose threads are joined only when nothing refers to it; and
         # the traceback of an error refers to this object.
         self._loss = None
-
-    def _announce(self, *, another: bool) -> None:
-        dist.broadcast(torch.tensor([another], dtype=torch.uint8, device=self._device), src=0)
 
 
 def _follow(config: ExperimentConfig, data: Dataset, epoch: DistributedEpoch) -> None:

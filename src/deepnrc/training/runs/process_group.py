@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import hashlib
 import importlib
 import os
 import tempfile
@@ -52,45 +51,35 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def broadcast_state(latest: Path, state: TrainingState, device: torch.device) -> None:
+def broadcast_state(latest: Path, state: TrainingState) -> None:
     """Load the checkpoint of process 0 into the states of the other processes, in place.
 
     Args:
         latest: The checkpoint; only process 0 reads it.
         state: Of this process; unchanged in process 0.
-        device: Of this process.
     """
     first = dist.get_rank() == 0
-    content = latest.read_bytes() if first else b""
-    size = torch.tensor([len(content)], device=device)
-    dist.broadcast(size, src=0)
-    buffer = torch.zeros(int(size), dtype=torch.uint8, device=device)
-    if first:
-        buffer.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-    dist.broadcast(buffer, src=0)
-    if first:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / latest.name
-        path.write_bytes(buffer.cpu().numpy().tobytes())
-        load_state(path, state)
+    content = [latest.read_bytes() if first else b""]
+    dist.broadcast_object_list(content, src=0)
+    if not first:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / latest.name
+            path.write_bytes(content[0])
+            load_state(path, state)
 
 
-def check_same(text: str, device: torch.device) -> None:
+def check_same(text: str) -> None:
     """Check that all processes have the same configuration and data.
 
     Args:
         text: All that must be the same.
-        device: Of this process.
 
     Raises:
         DeepNRCError: A process has another text; the message names it.
     """
-    digest = hashlib.sha256(text.encode()).digest()
-    own = torch.tensor(list(digest), dtype=torch.uint8, device=device)
-    digests = [torch.zeros_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(digests, own)
-    others = [str(rank) for rank, its in enumerate(digests) if not torch.equal(its, digests[0])]
+    texts = [""] * dist.get_world_size()
+    dist.all_gather_object(texts, text)
+    others = [str(rank) for rank, its in enumerate(texts) if its != texts[0]]
     if others:
         raise DeepNRCError(
             f"process 0 and {', '.join(others)} have different configurations or data: give all "
