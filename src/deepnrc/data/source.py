@@ -83,7 +83,7 @@ def numbered_names(symbol: str, columns: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What a builder is asked for.
+    """A request to build a set.
 
     Attributes:
         samples: Number of rows, at least 1.

@@ -101,8 +101,8 @@ def _origin(provenance: dict[str, object]) -> list[str]:
         lines += [f"sha256 {sha256}  {name}" for name, sha256 in list(files.items())[:_SHOWN]]
         if len(files) > _SHOWN:
             lines.append(f"… and {len(files) - _SHOWN} more files")
-    said = ("data", "made_from", "files")
-    rest = {k: v for k, v in provenance.items() if k not in said and v not in ({}, [], "")}
+    shown = ("data", "made_from", "files")
+    rest = {k: v for k, v in provenance.items() if k not in shown and v not in ({}, [], "")}
     for name, value in rest.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         short = text if isinstance(value, str) or len(text) <= 4 * _WIDE else f"{text[:_WIDE]} …"

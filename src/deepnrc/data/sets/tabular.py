@@ -156,6 +156,6 @@ TABULAR = Source(
     read_real=read_tabular,
     options={
         "targets": "names of the target columns",
-        "inputs": "names of the input columns; every column that is no target",
+        "inputs": "names of the input columns; by default every column that is not a target",
     },
 )

@@ -1,4 +1,4 @@
-"""Any PyTorch data set as one of ours: split, scaled, named."""
+"""Use any PyTorch data set: split, scaled, with named columns."""
 
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
