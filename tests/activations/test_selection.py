@@ -54,7 +54,7 @@ def test_selection(select, expected):
             ["head", "haed"],
             r"layers='haed' matches no weight layer: did you mean 'head'\? choose from encoder",
         ),
-        ([], r"layers must name a layer; got an empty list: pass None to take all"),
+        ([], r"layers must name a layer; got an empty list: pass None instead"),
     ],
 )
 def test_a_selector_that_takes_nothing_says_what_there_is(select, message):

@@ -22,15 +22,16 @@ def test_rows_and_targets_that_do_not_pair_up():
     x, y = regression_data(40)
     loader = [(x, y), (x[:30], y)]
     message = (
-        r"layer '0' gave 30 feature rows for 40 targets in batch 1: rows and targets must pair up. "
-        r"If its first axis is not the sample, pass reduce= a function of \(name, activation\); if "
-        r"each position is a sample, reduce='samples'; to leave the layer out, layers="
+        r"no layer of Sequential gave rows that can be paired with the targets \('0': its input "
+        r"holds 30 samples in a batch of 40 targets; '2': .*\)\. If another axis than the first "
+        r"holds the samples, pass batch_dim="
     )
     with pytest.raises(DataError, match=message):
         quiet(small_network(), loader)
-    with pytest.raises(DataError, match=r"layer '0' gave 30 feature rows for 40 targets"):
+    message = r"'0': its input has the shape \(30, 8\) for 40 samples, and no axis of the inp"
+    with pytest.raises(DataError, match=message):
         quiet(small_network(), [(x[:30], y)], reduce="samples")
-    with pytest.raises(DataError, match=r"layer '0' gave 40 feature rows for 20 targets"):
+    with pytest.raises(DataError, match=r"'0': its input has the shape \(40, 8\) for 20 samples"):
         quiet(small_network(), [(x, y[:20])])  # a multiple is no licence to repeat
 
 
@@ -95,7 +96,7 @@ def test_non_finite_predictions_of_finite_features():
         quiet(
             model,
             in_batches(x, y),
-            forward=lambda model, x: model(x) * (float("nan") if next(calls) == 2 else 1.0),
+            forward=lambda model, x: model(x) * (float("nan") if next(calls) == 3 else 1.0),
         )
 
 
@@ -125,8 +126,12 @@ def test_a_wrong_input_width_is_named_before_torch_trips():
 
 def test_a_position_the_layer_does_not_have():
     x, y = regression_data(20, shape=(5,))
-    with pytest.raises(LayerError, match="layer 'token': reduce must be one of the 5 positions"):
-        quiet(Tokens(), [(x, y)], reduce=5)
+    collected = quiet(Tokens(), [(x, y)], reduce=5)
+    assert layer_of(collected, "token").unpaired.reason == (
+        "reduce must be one of the 5 positions of its input; got 5: count from 0, or from -1 "
+        "backwards"
+    )
+    assert layer_of(collected, "head").unpaired is None
 
 
 @pytest.mark.parametrize(

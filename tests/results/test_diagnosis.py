@@ -40,6 +40,7 @@ def layer(name, *, eigenvalues=(3.0, 2.0, 0.01), undefined=(), **values):
         "notes": (),
         "collapse": None,
         "extra": {},
+        "role": "path",
         **GOOD,
         **values,
     }

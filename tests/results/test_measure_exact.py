@@ -49,8 +49,9 @@ def measured_with_features(model, loader, **options):
     finally:
         for handle in handles:
             handle.remove()
-    features = {name: torch.cat(rows).double().numpy() for name, rows in seen.items()}
-    return measurement, features, torch.cat(outputs).double().numpy()
+    # The first run was a look at a part of the first batch.
+    features = {name: torch.cat(rows[1:]).double().numpy() for name, rows in seen.items()}
+    return measurement, features, torch.cat(outputs[1:]).double().numpy()
 
 
 def weight_of(model, name):

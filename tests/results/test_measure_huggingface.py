@@ -57,7 +57,7 @@ def test_conv1d_is_a_linear_layer_stored_in_by_out(gpt2):
 
 @pytest.mark.parametrize("rule", ["mean", "last", "first"])
 def test_every_block_is_measured(gpt2, batches, rule):
-    collected = quiet(gpt2, batches, unpack=unpack, forward=forward, reduce=rule)
+    collected = quiet(gpt2, batches, unpack=unpack, forward=forward, reduce=rule, mask=False)
     pick = {"mean": lambda x: x.mean(1), "last": lambda x: x[:, -1], "first": lambda x: x[:, 0]}
     targets = torch.cat([batch["labels"] for batch in batches])
     for name in ("transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_proj", "score"):
@@ -96,12 +96,10 @@ def test_a_function_can_leave_padding_out(gpt2, batches):
     assert_moments(collected.layers[0], torch.stack(rows), targets, rtol=1e-5)
 
 
-def test_model_output_without_forward_is_explained(gpt2, batches):
+def test_logits_are_the_predictions(gpt2, batches):
     got = deepnrc.measure(gpt2, batches, unpack=unpack, layers="score", reduce="last")
-    assert got.undefined["model_mse"] == (
-        "the model returned a SequenceClassifierOutputWithPast, not a tensor: pass forward= that "
-        "returns the predictions"
-    )
+    expected = deepnrc.measure(gpt2, batches, unpack=unpack, forward=forward, layers="score")
+    assert got.model_mse == expected.model_mse
     assert got["score"].rows == 31
 
 

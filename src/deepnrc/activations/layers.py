@@ -57,9 +57,20 @@ class WeightLayer:
         return facts[0] if facts else 0
 
     @property
+    def feature_axis(self) -> int:
+        """The axis of the features in what enters it, counted from the end."""
+        return -1 - self.spatial_axes
+
+    @property
     def weight_dtype(self) -> torch.dtype:
         """The weight's own dtype, before `weight_matrix` makes it float64."""
         return _weight(self.module).dtype
+
+    @property
+    def bias(self) -> Tensor | None:
+        """What the layer adds, p; None where it adds nothing."""
+        bias = getattr(self.module, "bias", None)
+        return bias.detach().double().cpu() if isinstance(bias, Tensor) else None
 
     def weight_matrix(self) -> Float64[Tensor, "p d"]:
         """W as a matrix that takes features in R^d, p × d, float64 on the CPU.
@@ -85,13 +96,14 @@ class WeightLayer:
 
 
 def find_layers(
-    model: nn.Module, select: LayerSelector = None
+    model: nn.Module, select: LayerSelector = None, exclude: LayerSelector = None
 ) -> tuple[tuple[WeightLayer, ...], tuple[Skipped, ...]]:
     """Weight layers in the order in which the model lists them, and what is left out and why.
 
     Args:
         model: Any module.
         select: Which of its weight layers; None selects all.
+        exclude: Which of these to leave out.
 
     Returns:
         The selected layers, and the other modules with weights.
@@ -118,12 +130,18 @@ def find_layers(
             f"{type(model).__name__} has no weight layer (nn.Linear or convolution) that takes "
             "hooks; scripted, exported and quantized models hide theirs: measure the original"
         )
-    if select is None:
-        return tuple(layers), tuple(others)
     candidates = {layer.name: (layer.module, names[id(layer.module)]) for layer in layers}
-    chosen = selected_names(select, model, candidates)
-    left = [Skipped(x.name, "not selected by layers=") for x in layers if x.name not in chosen]
-    return tuple(x for x in layers if x.name in chosen), (*left, *others)
+    left_out: dict[str, str] = {}
+    if select is not None:
+        chosen = selected_names(select, model, candidates)
+        left_out = {name: "not selected by layers=" for name in candidates if name not in chosen}
+    if exclude is not None:
+        unwanted = selected_names(exclude, model, candidates, option="exclude")
+        left_out |= {name: "left out by exclude=" for name in candidates if name in unwanted}
+    if len(left_out) == len(layers):
+        raise LayerError("exclude= leaves no layer: name fewer")
+    left = [Skipped(x.name, left_out[x.name]) for x in layers if x.name in left_out]
+    return tuple(x for x in layers if x.name not in left_out), (*left, *others)
 
 
 def _refuse_lazy(model: nn.Module) -> None:

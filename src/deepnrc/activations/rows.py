@@ -1,18 +1,43 @@
 """Feature rows of an activation: one for each sample, or one for each position."""
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError, LayerError
+from deepnrc.support.undefined import Undefined
 
-__all__ = ["Reduce", "check_reduce", "feature_rows"]
+__all__ = ["Reduce", "Rows", "check_reduce", "custom_rows", "reduced_rows"]
 
-Reduce = str | int | Callable[[str, Tensor], Tensor]
-"""What ``reduce=`` takes: a rule's name, a position, or (layer name, activation) → rows."""
+Reduce = str | int | Callable[..., Any]
+"""What ``reduce=`` takes: a rule's name, a position, or a function.
+
+The function is called with (layer name, activation), or with (layer name, activation, batch), and
+returns the rows, or (rows, number of the sample of each row).
+"""
 
 _RULES = ("mean", "first", "last", "samples")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features of a layer.
+
+    Attributes:
+        values: n × d.
+        samples: Number of the sample of each row within the batch, n; None: row i is sample i.
+        positions: Number of the position of each row within its sample; None: there is one.
+        grid: Sizes of the axes of positions, of which ``positions`` counts the cells.
+    """
+
+    values: Tensor
+    samples: Tensor | None = None
+    positions: Tensor | None = None
+    grid: tuple[int, ...] = ()
 
 
 def check_reduce(reduce: Reduce) -> None:
@@ -29,71 +54,98 @@ def check_reduce(reduce: Reduce) -> None:
         )
 
 
-def feature_rows(
-    name: str, activation: Tensor, *, feature_dim: int, spatial_axes: int, reduce: Reduce
-) -> Tensor:
-    """Feature rows, n × d, from the activation that enters a layer.
+def custom_rows(
+    reduce: Callable[..., Any], name: str, activation: Tensor, feature_dim: int, batch: Any
+) -> Rows:
+    """Rows that a user's function makes of an activation.
 
     Args:
-        name: Of the layer, for messages and for a reduction function.
-        activation: For a linear layer (samples, positions …, d); for a convolution
-            (samples, d, spatial …).
+        reduce: See `Reduce`.
+        name: Of the layer.
+        activation: As it enters the layer.
         feature_dim: d.
-        spatial_axes: Spatial axes of a convolution's input, 0 for a linear layer.
-        reduce: ``"mean"`` over the positions (global average for a convolution); ``"first"``,
-            ``"last"`` or a number: this position of a linear layer's input, and the mean for a
-            convolution; ``"samples"``: each position is a row, sample by sample.
-
-    Returns:
-        n × d; half precision is averaged in float32.
+        batch: As the loader gave it, for functions of three arguments.
 
     Raises:
-        LayerError: The activation, or what a reduction function returned, is of the wrong shape.
+        LayerError: It returned something else than rows of d features.
     """
-    if callable(reduce):
-        rows = reduce(name, activation)
-        if not isinstance(rows, Tensor) or rows.ndim != 2 or rows.shape[1] != feature_dim:
-            got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+    made = reduce(name, activation, batch) if _takes_three(reduce) else reduce(name, activation)
+    rows, samples = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(rows, Tensor) or rows.ndim != 2 or rows.shape[1] != feature_dim:
+        got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+        raise LayerError(
+            f"layer '{name}': reduce= must return a (rows, {feature_dim}) tensor; got {got}"
+        )
+    if samples is not None:
+        samples = torch.as_tensor(samples)
+        if samples.shape != rows.shape[:1] or samples.is_floating_point():
             raise LayerError(
-                f"layer '{name}': reduce= must return a (rows, {feature_dim}) tensor; got {got}"
+                f"layer '{name}': reduce= must return the number of the sample of each of its "
+                f"{len(rows)} rows; got {tuple(samples.shape)} of {samples.dtype}"
             )
-        return rows
-    _check_width(name, activation, feature_dim, spatial_axes)
-    if spatial_axes:
-        if activation.ndim == spatial_axes + 1:  # a single sample, without the sample axis
-            activation = activation[None]
-        if reduce == "samples":
-            return activation.flatten(2).transpose(1, 2).reshape(-1, feature_dim)
-        return _mean(activation, tuple(range(2, activation.ndim)))
-    if activation.ndim == 1:
-        return activation[None]
-    if activation.ndim == 2:
-        return activation
+    return Rows(rows, samples)
+
+
+def _takes_three(reduce: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(reduce).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def reduced_rows(
+    features: Tensor, reduce: str | int, *, spatial: bool, mask: Tensor | None = None
+) -> Rows | Undefined:
+    """Rows of features by a rule.
+
+    Args:
+        features: Samples × positions … × d.
+        reduce: ``"mean"`` over the positions; ``"first"``, ``"last"`` or a number: this position;
+            ``"samples"``: each position is a row.
+        spatial: Whether the positions are those of a convolution, which has no first one: all
+            rules but ``"samples"`` take the mean.
+        mask: Samples × positions, true for those that count; None: all.
+
+    Returns:
+        The rows; half precision is averaged in float32.
+    """
+    grid = tuple(features.shape[1:-1])
+    if not grid:
+        return Rows(features)
+    if mask is None and (reduce == "mean" or spatial) and reduce != "samples":
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        return Rows(features.mean(tuple(range(1, features.ndim - 1)), dtype=dtype))
+    flat = features.flatten(1, -2)
     if reduce == "samples":
-        return activation.reshape(-1, feature_dim)
-    if reduce == "mean":
-        return _mean(activation, tuple(range(1, activation.ndim - 1)))
-    positions = activation.flatten(1, -2)
-    index = {"first": 0, "last": -1}[reduce] if isinstance(reduce, str) else reduce
-    if not -positions.shape[1] <= index < positions.shape[1]:
-        raise LayerError(
-            f"layer '{name}': reduce must be one of the {positions.shape[1]} positions of its "
-            f"input; got {index}: count from 0, or from -1 backwards"
+        count, positions = flat.shape[:2]
+        kept = torch.ones(count, positions, dtype=torch.bool) if mask is None else mask.cpu()
+        samples, numbers = torch.nonzero(kept, as_tuple=True)
+        rows = flat.flatten(0, 1) if mask is None else flat[mask]
+        return Rows(rows, samples, numbers, grid)
+    if mask is not None and (reduce == "mean" or spatial):
+        return Rows(_mean(flat, mask))
+    index = {"first": 0, "last": -1}[reduce] if isinstance(reduce, str) else int(reduce)
+    if not -flat.shape[1] <= index < flat.shape[1]:
+        return Undefined(
+            f"reduce must be one of the {flat.shape[1]} positions of its input; got {index}: count "
+            "from 0, or from -1 backwards"
         )
-    return positions[:, index]
+    return Rows(flat[:, index] if mask is None else flat[_masked_position(mask, index)])
 
 
-def _check_width(name: str, activation: Tensor, feature_dim: int, spatial_axes: int) -> None:
-    axis = -1 - spatial_axes
-    fits = activation.ndim >= -axis and activation.shape[axis] == feature_dim
-    if not fits or (spatial_axes and activation.ndim > spatial_axes + 2):
-        what = f"{feature_dim} channels before {spatial_axes} spatial axes"
-        raise LayerError(
-            f"layer '{name}' takes {what if spatial_axes else f'{feature_dim} features'}; got an "
-            f"input of shape {tuple(activation.shape)}: check what the loader yields"
-        )
+def _mean(flat: Tensor, mask: Tensor) -> Tensor:
+    dtype = torch.promote_types(flat.dtype, torch.float32)
+    # What is padded may hold anything, also NaN: it is left out, not multiplied by 0.
+    kept = torch.where(mask[..., None], flat, torch.zeros((), dtype=flat.dtype, device=flat.device))
+    return kept.sum(1, dtype=dtype) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
-def _mean(activation: Tensor, axes: tuple[int, ...]) -> Tensor:
-    dtype = torch.promote_types(activation.dtype, torch.float32)
-    return activation.mean(axes, dtype=dtype)
+def _masked_position(mask: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    """Where the index-th unmasked position of each sample is; the nearest where it has fewer."""
+    order = torch.argsort(~mask, dim=1, stable=True)  # positions that count come first
+    counts = mask.sum(1)
+    wanted = (counts + index if index < 0 else torch.full_like(counts, index)).clamp(min=0)
+    wanted = torch.minimum(wanted, (counts - 1).clamp(min=0))
+    samples = torch.arange(len(mask), device=mask.device)
+    return samples, order[samples, wanted]

@@ -9,15 +9,9 @@ from torch import Tensor
 
 from deepnrc.linalg.spectra import Spectrum, numerical_rank, right_spectrum, symmetric_spectrum
 from deepnrc.moments.record import Moments
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["LayerView", "Undefined"]
-
-
-@dataclass(frozen=True)
-class Undefined:
-    """A metric without a value, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True)

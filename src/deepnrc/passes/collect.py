@@ -5,19 +5,15 @@ can be computed afterwards without the data.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
-from deepnrc.activations.batches import default_forward, default_unpack, to_device
-from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import Skipped, WeightLayer, find_layers
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError, LayerError
-from deepnrc.metrics.view import Undefined
 from deepnrc.passes.collection import Collection, LayerCollection
 from deepnrc.passes.layer_statistics import (
     CentredUnitRows,
@@ -29,9 +25,10 @@ from deepnrc.passes.layer_statistics import (
 from deepnrc.passes.model_error import CorrectDecisions, SquaredErrors
 from deepnrc.passes.options import MeasureOptions, takes_options
 from deepnrc.passes.plan import plan_text, state_bound
-from deepnrc.passes.progress import Progress
+from deepnrc.passes.run import Run
 from deepnrc.passes.single_pass import Pass
 from deepnrc.passes.statistic import Statistic, stages
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["collect", "collect_with"]
 
@@ -75,17 +72,16 @@ def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOption
             "only once: pass a DataLoader or a list of batches"
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
-    device = _input_device(model, options.device)
     with preserved_state(model, loader):  # even reading a spectral-normed weight may change it
-        layers, skipped = find_layers(model, options.layers)
+        layers, skipped = find_layers(model, options.layers, options.exclude)
         plan = functools.partial(plan_text, layers, skipped, statistics)
-        run = _Run(model, loader, device, layers, options)
+        run = Run(model, loader, layers, options)
         summed = run.through(Pass(layers, first, options), plan=plan)
         bound = state_bound(layers, statistics, summed.targets.dim)
-        collection = _collected(summed, type(model).__name__, run, skipped, bound)
+        collection = _collected(summed, type(model).__name__, run, layers, skipped, bound, options)
     for stage in further:
         with preserved_state(model, loader):  # anew: random states are again those of the first
-            before = {layer.name: layer for layer in collection.layers if layer.rows}
+            before = {x.name: x for x in collection.layers if x.rows and not x.unpaired}
             last = collection.output_layer
             summed = Pass(
                 layers,
@@ -115,47 +111,14 @@ def _statistics(options: MeasureOptions) -> list[Statistic]:
     return found
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A model, and the loader whose batches it is run on."""
-
-    model: nn.Module
-    loader: Iterable[Any]
-    device: torch.device
-    layers: Sequence[WeightLayer]
-    options: MeasureOptions
-
-    def through(
-        self,
-        one: Pass,
-        *,
-        plan: Callable[[int], str] | None = None,
-        label: str = "measuring",
-    ) -> Pass:
-        """Run all batches through a pass; the plan is told of the target dimension."""
-        unpack = self.options.unpack or default_unpack
-        forward = self.options.forward or default_forward
-        modules = {layer.name: layer.module for layer in self.layers}
-        progress = Progress(self.loader, enabled=self.options.progress, label=label)
-        with progress as bar, InputHooks(modules, one.receive):
-            for batch in self.loader:
-                inputs, targets = unpack(batch)
-                inputs = to_device(inputs, self.device)
-                predict = functools.partial(forward, self.model, inputs)
-                if one.targets.needs_classes:
-                    one.paused = True  # this forward pass is run again to be measured
-                    one.targets.find_classes(targets, predict)
-                    one.paused = False
-                one.start_batch(targets)
-                if plan is not None and one.targets.batches == 1:
-                    bar.say(plan(one.targets.dim))
-                one.end_batch(predict())
-                bar.advance()
-        return one
-
-
 def _collected(
-    first: Pass, model: str, run: _Run, skipped: tuple[Skipped, ...], bound: int
+    first: Pass,
+    model: str,
+    run: Run,
+    layers: Sequence[WeightLayer],
+    skipped: tuple[Skipped, ...],
+    bound: int,
+    options: MeasureOptions,
 ) -> Collection:
     targets, called = first.targets.moments(), first.layers()
     if not called:
@@ -163,20 +126,57 @@ def _collected(
             f"no layer of {model} was called during the pass: it computes with its weights "
             "directly (a fused or exported graph); measure the original module"
         )
-    names = {layer.name for layer in called}
-    unseen = [LayerCollection.unseen(layer) for layer in run.layers if layer.name not in names]
-    classify = run.options.task == "classification"
+    if all(layer.unpaired for layer in called):
+        reasons = "; ".join(f"'{x.name}': {x.unpaired.reason}" for x in called[:3] if x.unpaired)
+        raise DataError(
+            f"no layer of {model} gave rows that can be paired with the targets ({reasons}). If "
+            "another axis than the first holds the samples, pass batch_dim=; for other layouts "
+            "pass reduce= a function of (name, activation, batch) that returns the rows and the "
+            "number of the sample of each"
+        )
+    placed = sorted((_placed(layer, run) for layer in called), key=_by_depth)
+    names = {layer.name.partition("#")[0] for layer in called}
+    unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
+    classify = options.task == "classification"
     return Collection(
         model=model,
-        layers=(*called, *unseen),
+        layers=(*placed, *unseen),
         targets=targets,
         batches=first.targets.batches,
         squared_errors=_NOT_A_REGRESSION if classify else first.output("squared_errors"),
         correct=first.output("correct") if classify else None,
+        last=_last(first, placed, targets.target_dim),
         skipped=skipped,
         state_bytes=bound,
-        options=run.options,
+        notes=run.notes,
+        options=options,
     )
+
+
+def _placed(layer: LayerCollection, run: Run) -> LayerCollection:
+    """The layer with its place among the others, as the evidence shows it."""
+    assert run.evidence is not None
+    trail = run.evidence.layers.get(layer.name.partition("#")[0])
+    if trail is None:
+        return layer
+    notes = layer.notes
+    if trail.calls > 1 and "#" not in layer.name:
+        notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
+    return replace(layer, depth=trail.depth, on_path=trail.on_path, notes=notes)
+
+
+def _by_depth(layer: LayerCollection) -> tuple[bool, int]:
+    """Layers on the way to the predictions first, from the inputs on; then side branches."""
+    return not layer.on_path, layer.depth if layer.on_path else 0
+
+
+def _last(first: Pass, layers: Sequence[LayerCollection], target_dim: int) -> str | None:
+    """The layer whose output is the prediction; by its shape where predictions are not known."""
+    on_path = [x.name for x in layers if x.on_path and not x.unpaired]
+    found = [name for name in on_path if name in first.last]
+    if not found and (first.without_predictions or first.classify):
+        found = [x.name for x in layers if x.name in on_path and len(x.weight) == target_dim]
+    return found[-1] if found else None
 
 
 def _with_classes(options: MeasureOptions, collection: Collection) -> MeasureOptions:
@@ -193,23 +193,3 @@ def _check_rows(before: LayerCollection, now: LayerCollection | None) -> None:
             f"the loader gave layer '{before.name}' {before.rows} rows in the first pass and "
             f"{got} in the second: it must yield the same samples each time it is read"
         )
-
-
-def _input_device(model: nn.Module, device: torch.device | str | None) -> torch.device:
-    # Offloaded parameters wait on the meta device: no place to send inputs to.
-    devices = (p.device for p in model.parameters() if p.device.type != "meta")
-    own = next(devices, torch.device("cpu"))
-    if device is None:
-        return own
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise ArgumentError(
-            f"device={device!r} is none that torch knows, such as 'cpu' or 'cuda:0'"
-        ) from None
-    if wanted.type != own.type or (wanted.index is not None and wanted.index != own.index):
-        raise ArgumentError(
-            f"device is {str(wanted)!r} but the model is on {str(own)!r}: move it first with "
-            f"model.to({str(wanted)!r}); measure never moves a model"
-        )
-    return own

@@ -10,12 +10,12 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.activations.layers import Skipped, WeightLayer
-from deepnrc.metrics.view import Undefined
 from deepnrc.moments.by_class import ClassMoments
 from deepnrc.moments.record import Moments
 from deepnrc.moments.unit_rows import UnitRows
 from deepnrc.passes.layer_statistics import Spread
 from deepnrc.passes.options import MeasureOptions
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["Collection", "LayerCollection"]
 
@@ -32,6 +32,10 @@ class LayerCollection:
         dtype: The features' own dtype; None when it saw no rows.
         rows: Feature rows seen (samples × positions × calls).
         calls: Times the layer was called in a pass.
+        depth: Most measured layers one after the other between the inputs and it.
+        on_path: Whether the predictions depend on it.
+        unpaired: Why its rows could not be paired with targets; None where they could.
+        notes: What should be known of how its rows were taken.
         results: Of each statistic that was summed here, by its name.
     """
 
@@ -42,6 +46,10 @@ class LayerCollection:
     dtype: torch.dtype | None = None
     rows: int = 0
     calls: int = 0
+    depth: int = 0
+    on_path: bool = True
+    unpaired: Undefined | None = None
+    notes: tuple[str, ...] = ()
     results: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -86,9 +94,11 @@ class Collection:
         batches: Batches seen.
         squared_errors: Sum of (prediction − target)² over the samples, by target dimension.
         correct: Samples whose largest score is their class's; None for a regression.
+        last: Name of the layer whose output is the prediction; None where there is none.
         skipped: Modules with weights that were not measured.
         state_bytes: Bound of the memory the sums held, independent of the samples.
         options: How all of it was measured.
+        notes: What should be known of how batches were read.
     """
 
     model: str
@@ -97,9 +107,11 @@ class Collection:
     batches: int
     squared_errors: tuple[float, ...] | Undefined
     correct: int | Undefined | None
+    last: str | None
     skipped: tuple[Skipped, ...]
     state_bytes: int
     options: MeasureOptions
+    notes: tuple[str, ...] = ()
 
     @property
     def squared_error(self) -> float | Undefined:
@@ -109,10 +121,8 @@ class Collection:
 
     @property
     def output_layer(self) -> LayerCollection | None:
-        """The last layer that was called and whose weight has a row a target; None without one."""
-        t = self.targets.target_dim
-        found = [x for x in self.layers if x.rows > 0 and len(x.weight) == t]
-        return found[-1] if found else None
+        """The layer whose output is the prediction; None without one."""
+        return next((x for x in self.layers if x.name == self.last), None)
 
     @property
     def class_counts(self) -> tuple[int, ...]:

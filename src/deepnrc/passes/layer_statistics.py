@@ -8,13 +8,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.metrics.class_view import between_classes
-from deepnrc.metrics.view import Undefined
 from deepnrc.moments.accumulator import MomentAccumulator, state_bytes
 from deepnrc.moments.buffers import Workspaces
 from deepnrc.moments.by_class import ClassMoments, ClassSums, class_bytes, nearest_means
 from deepnrc.moments.record import Moments
 from deepnrc.moments.unit_rows import UnitRows, UnitRowSums, unit_row_bytes
 from deepnrc.passes.statistic import Site, Statistic, Sums
+from deepnrc.support.undefined import Undefined
 
 __all__ = [
     "CentredUnitRows",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import DataError
-from deepnrc.metrics.view import Undefined
 from deepnrc.passes.statistic import Site, Statistic, Sums
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["CorrectDecisions", "SquaredErrors", "matching_predictions"]
 

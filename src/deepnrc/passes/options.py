@@ -10,6 +10,8 @@ import torch
 
 from deepnrc.activations.batches import Forward, Unpack
 from deepnrc.activations.labels import check_classes
+from deepnrc.activations.masks import Mask
+from deepnrc.activations.outputs import Output
 from deepnrc.activations.rows import Reduce, check_reduce
 from deepnrc.activations.selection import LayerSelector
 from deepnrc.errors import ArgumentError
@@ -33,9 +35,23 @@ class MeasureOptions:
     Attributes:
         layers: Which layers: names or globs (``"encoder.*"``), module types, predicates of
             (name, module), or a list of these. None: all.
+        exclude: Layers to leave out, in the forms of ``layers``.
         reduce: How positions (tokens, pixels) become rows: ``"mean"``; ``"first"``, ``"last"`` or
             a number for one token; ``"samples"`` for each position a sample of its own; or a
-            function of (layer name, activation).
+            function of (layer name, activation) or (layer name, activation, batch) that returns
+            the rows, or (rows, number of the sample of each row).
+        mask: Which positions count: the key of a samples × positions mask in the batch, or a
+            function of the batch. None: what a mapping holds under ``attention_mask``. False: all
+            count.
+        output: Which of a model's outputs are the predictions: a key, an index, an attribute or a
+            function. None: what it returns, or its ``logits``.
+        batch_dim: Axis of the samples in the inputs. None: the first of their number.
+        target_dim_axis: Axis of the target dimension in targets with positions. None: the last.
+        targets: ``"resample"`` averages targets that are given at each position of a grid down to
+            the grid of each layer, as for dense prediction. None: layers of other grids are
+            undefined.
+        calls: ``"pooled"`` adds up the rows of all calls of a layer; ``"separate"`` measures each
+            call by itself, for blocks that are called several times.
         signal_rank: k, the dimension of the signal subspace in NRC1–3. None: the target dimension,
             and C − 1 for C classes, whose centred one-hot rows have that rank. ``"targets"``: the
             number of directions that hold 99 % of the targets' variance, for targets of low rank:
@@ -65,7 +81,14 @@ class MeasureOptions:
     """
 
     layers: LayerSelector = None
+    exclude: LayerSelector = None
     reduce: Reduce = "mean"
+    mask: Mask = None
+    output: Output = None
+    batch_dim: int | None = None
+    target_dim_axis: int | None = None
+    targets: str | None = None
+    calls: str = "pooled"
     signal_rank: int | str | None = None
     center: bool = True
     intercept: bool = True
@@ -86,7 +109,8 @@ class MeasureOptions:
         if not isinstance(self.rcond, int | float) or not 0.0 <= self.rcond < 1.0:
             raise ArgumentError(f"rcond must be at least 0 and below 1; got {self.rcond!r}")
         check_classes(self.task, self.classes)
-        _check_choice("precision", self.precision)
+        for name in ("precision", "calls", "targets"):
+            _check_choice(name, getattr(self, name))
         _check_choice("last_layer", self.last_layer)
         if self.last_layer is not None and self.task == "classification":
             raise ArgumentError(
@@ -154,6 +178,8 @@ takes_options = keywords_of(MeasureOptions)
 
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "precision": ("mixed", "double"),
+    "calls": ("pooled", "separate"),
+    "targets": ("resample", None),
     "last_layer": ("paper2024", "centred", None),
 }
 

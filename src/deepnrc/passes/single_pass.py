@@ -2,6 +2,7 @@
 
 import bisect
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepnrc.activations.evidence.last_layer import gives_predictions
 from deepnrc.activations.layers import WeightLayer
-from deepnrc.activations.rows import feature_rows
+from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError, FeatureRangeError, NonFiniteError
-from deepnrc.metrics.view import Undefined
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.passes.model_error import matching_predictions
 from deepnrc.passes.options import MeasureOptions
+from deepnrc.passes.pairing import Pairing
 from deepnrc.passes.statistic import Site, Statistic, Sums
 from deepnrc.passes.targets import Targets
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["Pass"]
 
@@ -32,6 +35,7 @@ class Pass:
         targets: Those read so far.
         paused: Whether what enters the layers is passed over.
         without_sums: Names of the layers that were called but have nothing to sum.
+        last: Names of the layers whose W h + b was the prediction for the first batch.
 
     Args:
         layers: Whose rows are wanted.
@@ -54,39 +58,80 @@ class Pass:
         self.paused = False
         self.without_sums: set[str] = set()
         self._layers = {layer.name: layer for layer in layers}
-        self._statistics, self._reduce = statistics, options.reduce
+        self._statistics, self._options = statistics, options
         self._before, self._last = before or {}, last
+        self._pairing: Pairing | None = None
         self._seen: dict[str, _Seen] = {}  # in calling order
+        self._unpaired: dict[str, LayerCollection] = {}
+        self._calls: Counter[str] = Counter()  # in the batch at hand
+        self._batch: Any = None
+        self._mask: Tensor | None = None
+        self._candidates: dict[str, Rows] = {}  # of layers that may be the last
+        self.last: list[str] = []
         self._output: dict[str, Sums] | None = None
         self._unmatched: Undefined | None = None  # from the first batch on without predictions
 
+    @property
+    def without_predictions(self) -> bool:
+        """Whether the model's predictions did not match the targets."""
+        return self._unmatched is not None
+
+    @property
+    def classify(self) -> bool:
+        """Whether targets are classes."""
+        return self._options.task == "classification"
+
+    def use(self, pairing: Pairing) -> None:
+        """Take what was found out about the layers from a part of the first batch."""
+        self._pairing = pairing
+
     def receive(self, name: str, activation: Tensor) -> None:
         """Take in what enters a layer in one call of it."""
-        if self.paused or name in self.without_sums:
+        if self.paused:
             return
+        call = self._calls[name]
+        self._calls[name] += 1
         layer = self._layers[name]
-        rows = feature_rows(
-            name,
-            activation,
-            feature_dim=layer.feature_dim,
-            spatial_axes=layer.spatial_axes,
-            reduce=self._reduce,
-        )
-        if rows.device.type == "mps":  # no float64 there
-            rows = rows.cpu()
-        if name not in self._seen and not self._start(layer, activation, rows):
+        assert self._pairing is not None
+        key = self._pairing.key(name, call, self._options.calls)
+        if key in self.without_sums or key in self._unpaired:
             return
-        seen = self._seen[name]
-        seen.note(len(rows), self.targets.batch)
-        targets = self.targets.of_rows(name, rows)
-        with seen.naming(name):
+        rows = self._pairing.rows(
+            layer,
+            activation,
+            call,
+            samples=self.targets.batch_samples,
+            batch=self._batch,
+            mask=self._mask,
+        )
+        targets = rows if isinstance(rows, Undefined) else self.targets.of_rows(rows)
+        if isinstance(rows, Undefined) or isinstance(targets, Undefined):
+            assert isinstance(targets, Undefined)
+            self._drop(key, layer, targets)
+            return
+        values = rows.values
+        if values.device.type == "mps":  # no float64 there
+            values, targets = values.cpu(), targets.cpu()
+        if key not in self._seen and not self._start(key, layer, activation, values):
+            return
+        seen = self._seen[key]
+        seen.note(len(values), self.targets.batch)
+        if self.targets.batches == 1 and len(seen.before.weight) == self.targets.dim:
+            self._candidates[key] = replace(rows, values=values.clone())
+        with seen.naming(key):
             for sums in seen.sums.values():
-                sums.add(rows, targets)
+                sums.add(values, targets)
 
-    def _start(self, layer: WeightLayer, activation: Tensor, rows: Tensor) -> bool:
+    def _drop(self, key: str, layer: WeightLayer, reason: Undefined) -> None:
+        """Go on without a layer whose rows have no targets."""
+        seen = self._seen.pop(key, None)
+        before = seen.before if seen else self._before.get(key) or LayerCollection.unseen(layer)
+        self._unpaired[key] = replace(before, name=key, unpaired=reason, results={})
+
+    def _start(self, key: str, layer: WeightLayer, activation: Tensor, rows: Tensor) -> bool:
         """Start a layer's sums; False where it has none."""
         # Only now: normed weights are made anew, sharded ones gathered, just before a call.
-        before = self._before.get(layer.name) or LayerCollection.unseen(layer)
+        before = self._before.get(key) or replace(LayerCollection.unseen(layer), name=key)
         site = Site(
             width=layer.feature_dim,
             target_dim=self.targets.dim,
@@ -94,14 +139,14 @@ class Pass:
             dtype=activation.dtype,
             rows_dtype=rows.dtype,
             device=rows.device,
-            is_last=layer.name == self._last,
+            is_last=key == self._last,
             earlier=before.results,
         )
         sums = self._started(site, at_output=False)
         if sums:
-            self._seen[layer.name] = _Seen(replace(before, dtype=activation.dtype), sums)
+            self._seen[key] = _Seen(replace(before, dtype=activation.dtype), sums)
         else:
-            self.without_sums.add(layer.name)
+            self.without_sums.add(key)
         return bool(sums)
 
     def _started(self, site: Site, *, at_output: bool) -> dict[str, Sums]:
@@ -109,9 +154,17 @@ class Pass:
         sums = {statistic.name: statistic.start(site) for statistic in wanted}
         return {name: started for name, started in sums.items() if started is not None}
 
-    def start_batch(self, targets: Any) -> None:
-        """Take in a batch's targets, before the model runs."""
-        self.targets.read(targets)
+    def start_batch(self, targets: Any, batch: Any = None, mask: Tensor | None = None) -> None:
+        """Take in a batch, before the model runs.
+
+        Args:
+            targets: Of its samples.
+            batch: As the loader gave it, for reduction functions.
+            mask: Samples × positions that count; None: all.
+        """
+        self._batch, self._mask = batch, mask
+        self._calls.clear()
+        self.targets.read(targets, mask)
 
     def end_batch(self, predictions: Any) -> None:
         """Take in a batch's predictions, after the model ran.
@@ -127,10 +180,21 @@ class Pass:
         if isinstance(found, Undefined):
             self._unmatched = found
         else:
+            found = found if targets.kept is None else found[targets.kept]
+            self._find_last(found)
             self._add_predictions(found)
         for seen in self._seen.values():
             for sums in seen.sums.values():
                 sums.end_batch(found)
+
+    def _find_last(self, predictions: Tensor) -> None:
+        """Compare the predictions for the first batch with what each candidate gives."""
+        for key, rows in self._candidates.items():
+            if key in self._seen:
+                layer, weight = self._layers[key.partition("#")[0]], self._seen[key].before.weight
+                if gives_predictions(layer, weight, rows, predictions):
+                    self.last.append(key)
+        self._candidates.clear()
 
     def _add_predictions(self, predictions: Tensor) -> None:
         if self._output is None:
@@ -145,7 +209,7 @@ class Pass:
             )
         try:
             for sums in self._output.values():
-                sums.add(predictions, self.targets.rows)
+                sums.add(predictions, self.targets.counted)
         except DataError as error:
             self._blame_features()
             raise DataError(f"{where} {error}") from None
@@ -159,7 +223,8 @@ class Pass:
 
     def layers(self) -> tuple[LayerCollection, ...]:
         """What each layer that was called gave, in calling order, with earlier results."""
-        return tuple(seen.collection() for seen in self._seen.values())
+        called = (seen.collection() for seen in self._seen.values())
+        return (*called, *self._unpaired.values())
 
     def output(self, name: str) -> Any:
         """Result of a statistic of the predictions, or `Undefined` where none matched."""
@@ -170,7 +235,7 @@ class _Seen:
     """A layer that was called: its sums, and in which batch each of its rows came."""
 
     def __init__(self, before: LayerCollection, sums: dict[str, Sums]) -> None:
-        self._before, self.sums = before, sums
+        self.before, self.sums = before, sums
         self._rows = self._calls = 0
         self._ends: list[int] = []
         self._batches: list[int] = []
@@ -198,11 +263,11 @@ class _Seen:
 
     def collection(self) -> LayerCollection:
         """What the layer gave."""
-        with self.naming(self._before.name):
+        with self.naming(self.before.name):
             results = {name: sums.result() for name, sums in self.sums.items()}
         return replace(
-            self._before,
+            self.before,
             rows=self._rows,
             calls=self._calls,
-            results={**self._before.results, **results},
+            results={**self.before.results, **results},
         )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from deepnrc.metrics.view import Undefined
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["Site", "Statistic", "Sums", "stages"]
 

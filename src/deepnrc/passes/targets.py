@@ -6,37 +6,53 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from deepnrc.activations.batches import target_rows
 from deepnrc.activations.labels import classes_of, one_hot_rows
+from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError
 from deepnrc.moments.record import Moments
 from deepnrc.passes.options import MeasureOptions
+from deepnrc.support.undefined import Undefined
 
 __all__ = ["Targets"]
+
+_POOLS: dict[int, Callable[..., Tensor]] = {
+    1: functional.adaptive_avg_pool1d,
+    2: functional.adaptive_avg_pool2d,
+    3: functional.adaptive_avg_pool3d,
+}
 
 
 class Targets:
     """Makes sense of what a loader gives as targets.
 
     Attributes:
-        rows: Those of the batch at hand, n × t, float64, on the CPU.
+        rows: Those of the batch at hand, n × t, float64, on the CPU; of each position one row
+            where ``per_position``.
+        kept: Which of them count, n; None: all.
         per_position: Whether each position of a sample has a target of its own.
+        batch_samples: Samples of the batch at hand.
         samples: Rows read so far.
         batches: Batches read so far, the one at hand included.
 
     Args:
-        options: Whose ``task``, ``classes`` and ``reduce`` say how targets are read.
+        options: Whose ``task``, ``classes``, ``reduce``, ``targets`` and ``target_dim_axis`` say
+            how targets are read.
     """
 
     def __init__(self, options: MeasureOptions) -> None:
+        self._options = options
         self._classify = options.task == "classification"
         self._classes = options.classes
-        self._by_position = options.reduce == "samples"
         self._moments: Moments | None = None
+        self._grid: tuple[int, ...] = ()
         self.rows = torch.empty(0, 0)
+        self.kept: Tensor | None = None
         self.per_position = False
-        self.samples = self.batches = 0
+        self.samples = self.batches = self.batch_samples = 0
+        self.one_a_position = False
 
     @property
     def dim(self) -> int:
@@ -53,18 +69,23 @@ class Targets:
         """Whether the number of classes is not known yet."""
         return self._classify and self._classes is None
 
-    def find_classes(self, given: Any, predict: Callable[[], Any]) -> None:
+    def find_classes(self, given: Any, predictions: Any) -> None:
         """Take the number of classes from a batch: its one-hot rows, else the model's scores."""
-        self._classes = classes_of(given, predict() if np.ndim(given) == 1 else None)
+        self._classes = classes_of(given, predictions if np.ndim(given) == 1 else None)
 
-    def read(self, given: Any) -> None:
+    def read(self, given: Any, mask: Tensor | None = None) -> None:
         """Take in the targets of the next batch.
+
+        Args:
+            given: From the loader.
+            mask: Samples × positions that count; None: all.
 
         Raises:
             DataError: They are not a matrix of numbers, or have other columns than before.
             NonFiniteError: NaN or infinity among them.
         """
-        self.per_position = self._by_position and np.ndim(given) > 2
+        given = self._arranged(given)
+        self.per_position = self._options.reduce == "samples" and np.ndim(given) > 2
         if self._classes is None:
             rows = target_rows(given, self.batches, per_position=self.per_position)
         else:
@@ -75,29 +96,63 @@ class Targets:
                 f"before had {self.dim}: yield the same targets in every batch"
             )
         self.rows = rows
-        self.samples += len(rows)
+        self.batch_samples = int(np.shape(given)[0])
+        self._grid = tuple(np.shape(given)[1:-1]) if self.per_position else ()
+        self.kept = None
+        if self.per_position and mask is not None and mask.numel() == len(rows):
+            self.kept = mask.cpu().flatten()
+        counted = self.counted
+        self.samples += len(counted)
         self.batches += 1
-        moments = Moments.from_batch(rows[:, :0], rows)
+        moments = Moments.from_batch(counted[:, :0], counted)
         self._moments = moments if self._moments is None else self._moments.merge(moments)
 
-    def of_rows(self, layer: str, rows: Tensor) -> Tensor:
-        """The target of each row of a layer, on the device of the rows.
+    @property
+    def counted(self) -> Tensor:
+        """The rows of the batch at hand that count."""
+        return self.rows if self.kept is None else self.rows[self.kept]
 
-        Raises:
-            DataError: They do not pair up.
-        """
-        targets, count = self.rows, len(self.rows)
-        if len(rows) != count:
-            times, rest = divmod(len(rows), max(count, 1))
-            if not self._by_position or self.per_position or rest or not times:
-                raise DataError(
-                    f"layer '{layer}' gave {len(rows)} feature rows for {count} targets in batch "
-                    f"{self.batch}: rows and targets must pair up. If its first axis is not the "
-                    "sample, pass reduce= a function of (name, activation); if each position is a "
-                    "sample, reduce='samples'; to leave the layer out, layers="
+    def _arranged(self, given: Any) -> Any:
+        """Targets with their dimension last, as the options say."""
+        axis = self._options.target_dim_axis
+        if axis is not None and np.ndim(given) > 2:
+            if isinstance(given, Tensor):
+                return given.movedim(axis, -1)
+            return np.moveaxis(np.asarray(given), axis, -1)
+        if self.one_a_position and np.ndim(given) == 2:
+            return given[..., None]
+        return given
+
+    def of_rows(self, rows: Rows) -> Tensor | Undefined:
+        """The target of each row of a layer, on the device of the rows; or why they have none."""
+        values, device = rows.values, rows.values.device
+        if not self.per_position:
+            targets = self.rows if rows.samples is None else self.rows[rows.samples.cpu()]
+            if len(targets) != len(values):
+                return Undefined(
+                    f"it gave {len(values)} rows for {self.batch_samples} samples: return the "
+                    "number of the sample of each row from reduce= too"
                 )
-            targets = targets.repeat_interleave(times, 0)
-        return targets.to(rows.device)
+            return targets.to(device)
+        if rows.positions is None or rows.samples is None:
+            if len(values) == len(self.rows):
+                return self.rows.to(device)
+            return Undefined(
+                f"it has {len(values)} rows in a batch of {self.batch_samples} samples whose "
+                f"targets are given at {_grid(self._grid)} positions each"
+            )
+        grid = rows.grid
+        table = self.rows.view(self.batch_samples, *self._grid, self.dim)
+        if grid != self._grid:
+            if self._options.targets != "resample" or len(grid) != len(self._grid):
+                hint = ": pass targets='resample'" if len(grid) == len(self._grid) else ""
+                return Undefined(
+                    f"it has {_grid(grid)} positions, the targets {_grid(self._grid)}{hint}"
+                )
+            pooled = _POOLS[len(grid)](table.movedim(-1, 1), list(grid))
+            table = pooled.movedim(1, -1)
+        flat = table.reshape(self.batch_samples, -1, self.dim)
+        return flat[rows.samples.cpu(), rows.positions.cpu()].to(device)
 
     def moments(self) -> Moments:
         """Moments of all targets read; the features are of width 0.
@@ -111,3 +166,7 @@ class Targets:
                 "generator that an earlier loop has used up"
             )
         return self._moments
+
+
+def _grid(sizes: tuple[int, ...]) -> str:
+    return " × ".join(map(str, sizes)) or "no"

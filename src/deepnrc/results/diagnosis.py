@@ -85,7 +85,8 @@ class Diagnosis:
     Attributes:
         rule: ``"all"`` or ``"nrc1"``.
         thresholds: In force.
-        verdicts: One a layer, in calling order.
+        verdicts: One for each layer that the predictions depend on, from the inputs on.
+        not_judged: Why each other layer is left out, by name.
         first_collapsed_layer: Earliest layer from which on the rule holds to the last; None.
         first_collapsed_by_rule: The same under each rule.
         intrinsic: Intrinsic dimension with its evidence.
@@ -99,10 +100,11 @@ class Diagnosis:
     first_collapsed_by_rule: tuple[tuple[str, str | None], ...]
     intrinsic: IntrinsicDimension
     bounds: tuple[BoundCheck, ...]
+    not_judged: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         table = Table(
-            ("layer", *(c.name.upper() for c in self.verdicts[0].conditions), "collapsed"),
+            ("layer", *self.condition_names, "collapsed"),
             tuple(verdict.cells for verdict in self.verdicts),
             (),
         )
@@ -110,12 +112,19 @@ class Diagnosis:
         return "\n".join(
             [
                 *(self.headline, "", str(table), *failures),
+                *(f"{name}: not judged: {reason}" for name, reason in self.not_judged),
                 *("", f"Thresholds: {self.thresholds.describe()}"),
                 *("", *self.intrinsic.describe()),
                 *("", "Proposition 1 (residual ≤ √NRC1 + √(1 − NRC2)):"),
                 *(f"  {bound}" for bound in self.bounds),
             ]
         )
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """Headings of the conditions."""
+        last = "NC4" if self.thresholds.classify else "NRC4"
+        return ("NRC1", "NRC2", "NRC3", last)
 
     @property
     def intrinsic_dimension(self) -> int | None:
@@ -148,8 +157,8 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     """Which layers are collapsed, by a rule that gives everybody the same answer.
 
     A layer is collapsed when it and every later layer satisfy the rule. A condition that is
-    undefined is not satisfied, and a layer that saw no rows breaks the run as an unsatisfied one
-    does. Where NRC4 misses its limit by no more than rounding, its explanation says so.
+    undefined is not satisfied. Layers that saw no rows, or on which the predictions do not depend,
+    are not judged. Where NRC4 misses its limit by no more than rounding, its explanation says so.
 
     Args:
         measurement: From `measure`.
@@ -165,12 +174,13 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     if rule not in _RULES:
         raise ArgumentError(f"rule must be 'all' or 'nrc1'; got {rule!r}")
     limits = Thresholds.of(thresholds, classify=measurement.task == "classification")
-    found = [conditions(layer, measurement, limits) for layer in measurement]
+    judged = [layer for layer in measurement if layer.role == "path" and layer.rows]
+    found = [conditions(layer, measurement, limits) for layer in judged]
     holds = {
         "all": [all(condition.satisfied is True for condition in each) for each in found],
         "nrc1": [each[0].satisfied is True for each in found],
     }
-    names = measurement.names
+    names = [layer.name for layer in judged]
     starts = {name: _start_of_run(flags) for name, flags in holds.items()}
     first = {name: names[start] if start < len(names) else None for name, start in starts.items()}
     verdicts = tuple(
@@ -179,7 +189,7 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
             zip(names, found, holds[rule], strict=True)
         )
     )
-    collapsed = measurement.layers[starts[rule] :]
+    collapsed = judged[starts[rule] :]
     return Diagnosis(
         rule=rule,
         thresholds=limits,
@@ -187,8 +197,15 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
         first_collapsed_layer=first[rule],
         first_collapsed_by_rule=tuple(first.items()),
         intrinsic=intrinsic_dimension(measurement, collapsed, limits.energy),
-        bounds=tuple(BoundCheck.of(layer) for layer in measurement),
+        bounds=tuple(BoundCheck.of(layer) for layer in judged),
+        not_judged=tuple((x.name, _reason(x)) for x in measurement if x not in judged),
     )
+
+
+def _reason(layer: LayerMeasurement) -> str:
+    if layer.role == "side":
+        return "it lies on a side branch, on which the predictions do not depend"
+    return layer.undefined["noise_component"]
 
 
 def _start_of_run(flags: list[bool]) -> int:

@@ -54,6 +54,7 @@ def evaluate(collection: Collection, **options: Any) -> Measurement:
         undefined=undefined,
         last_layer=None if isinstance(last_layer, Undefined) else last_layer,
         class_counts=collection.class_counts,
+        notes=collection.notes,
         **chosen.described(),
         **own,
     )
@@ -86,9 +87,14 @@ def _last_layer(collection: Collection, options: MeasureOptions) -> LastLayer | 
     t, layer = collection.targets.target_dim, collection.output_layer
     if options.task == "classification":
         return Undefined("the conditions of 2024 are for regression")
-    if layer is None:
+    if layer is None and not any(len(x.weight) == t for x in collection.layers if x.rows):
         rows = "one row" if t == 1 else f"{t} rows"
         return Undefined(f"no layer that was measured has a weight of {rows}, one for each target")
+    if layer is None:
+        return Undefined(
+            "no layer that was measured gives the predictions as W h + b: the model changes what "
+            "its last layer returns"
+        )
     return last_layer_record(
         layer.name,
         layer_view(layer, options, t),

@@ -42,7 +42,7 @@ def layer_view(layer: LayerCollection, options: MeasureOptions, signal_rank: int
 def layer_measurement(
     layer: LayerCollection, collection: Collection, options: MeasureOptions, signal_rank: int
 ) -> LayerMeasurement:
-    """The record of a layer; all of it undefined where the layer was not called."""
+    """The record of a layer; all of it undefined where it gave no rows."""
     if layer.moments is None:
         return _unseen(layer, options, signal_rank)
     view = layer_view(layer, options, signal_rank)
@@ -72,7 +72,9 @@ def layer_measurement(
         linear_prediction_rank=fit.rank,
         eigenvalues=tuple(view.covariance_spectrum.values.tolist()),
         undefined=undefined,
-        notes=tuple(_notes(view, fit.rank, undefined)),
+        notes=(*layer.notes, *_notes(view, fit.rank, undefined)),
+        role="path" if layer.on_path else "side",
+        depth=layer.depth,
         collapse=_collapse(layer, view, collection),
         extra=extra,
     )
@@ -111,6 +113,7 @@ def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator
 def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerMeasurement:
     names = [*CATALOGUE, "bound", "bound_residual", *(metric.name for metric in options.metrics)]
     classify = options.task == "classification"
+    reason = _UNSEEN if layer.unpaired is None else layer.unpaired.reason
     return LayerMeasurement(
         name=layer.name,
         kind=layer.kind,
@@ -119,9 +122,11 @@ def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -
         calls=layer.calls,
         signal_rank=signal_rank,
         alignment_rank=0,
-        undefined=dict.fromkeys(names, _UNSEEN),
-        collapse=ClassCollapse(undefined=dict.fromkeys(CLASS_CATALOGUE, _UNSEEN))
+        undefined=dict.fromkeys(names, reason),
+        collapse=ClassCollapse(undefined=dict.fromkeys(CLASS_CATALOGUE, reason))
         if classify
         else None,
         extra=dict.fromkeys((metric.name for metric in options.metrics), float("nan")),
+        role="uncalled" if layer.unpaired is None else "unpaired",
+        depth=layer.depth,
     )

@@ -66,6 +66,10 @@ class LayerMeasurement(LayerValues, _Facts):
         notes: What else should be known when reading the values.
         collapse: Neural collapse, NC1–4; None for a regression.
         extra: Values of the user's own metrics by name.
+        role: ``"path"`` for a layer that the predictions depend on; ``"side"`` for one on a side
+            branch; ``"uncalled"``; ``"unpaired"`` where its rows have no targets. Only those on
+            the path are judged.
+        depth: Most measured layers one after the other between the inputs and it.
     """
 
     random_alignment: float = math.nan
@@ -79,6 +83,8 @@ class LayerMeasurement(LayerValues, _Facts):
     notes: tuple[str, ...] = ()
     collapse: ClassCollapse | None = None
     extra: Mapping[str, float] = field(default_factory=dict, metadata={"omit_empty": True})
+    role: str = "path"
+    depth: int = 0
 
     @property
     def values(self) -> dict[str, float]:

@@ -53,6 +53,7 @@ class Measurement:
         last_layer: [A24]'s quantities at the last layer; None where no layer that was called has
             a weight of t rows, and for a classification; then ``undefined`` says so.
         class_counts: Samples of each class; empty for a regression.
+        notes: What should be known of how the batches were read.
         accuracy: Share of the samples whose largest score is their class's; None for a regression.
     """
 
@@ -79,6 +80,7 @@ class Measurement:
     last_layer: LastLayer | None = None
     class_counts: tuple[int, ...] = ()
     accuracy: float | None = None
+    notes: tuple[str, ...] = field(default=(), metadata={"omit_empty": True})
 
     def __getitem__(self, layer: str | int) -> LayerMeasurement:
         """The record of a layer by name, or by position (−1 is the last)."""
@@ -97,6 +99,7 @@ class Measurement:
 
     def __str__(self) -> str:
         parts = [self.summary, str(self.table)]
+        parts += self.notes
         parts += [f"not measured: {x.name}: {x.reason}" for x in self.skipped]
         return "\n".join(parts)
 

@@ -1,0 +1,112 @@
+"""Which layers a tensor depends on: followed through every operation of one forward pass.
+
+Autograd would answer the same only where nothing is detached, frozen or run without gradients, as
+pretrained backbones often are. So each operation that torch dispatches is watched: its outputs
+depend on what its inputs depend on. Dependence is kept for each storage, so that views and
+in-place writes share it; what is written into one storage is not told apart.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["Dataflow", "Origin"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a tensor comes from.
+
+    Attributes:
+        layers: One bit a layer.
+        depth: Most layers one after the other on the way to it.
+    """
+
+    layers: int = 0
+    depth: int = 0
+
+    def __or__(self, other: "Origin") -> "Origin":
+        return Origin(self.layers | other.layers, max(self.depth, other.depth))
+
+
+_NOTHING = Origin()
+
+
+class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Context manager that follows dependence; `passed` marks what a layer returned."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._origins: dict[int, Origin] = {}
+
+    def of(self, value: Any) -> Origin:
+        """What the tensors in a nest depend on."""
+        origin = _NOTHING
+        for tensor in _tensors(value):
+            origin = origin | self._origins.get(_storage(tensor), _NOTHING)
+        return origin
+
+    def passed(self, number: int, inputs: Any, outputs: Any) -> int:
+        """Note that outputs come from a layer's inputs through it; returns the layer's depth.
+
+        Args:
+            number: The layer's, from 0.
+            inputs: What entered it.
+            outputs: What it returned.
+        """
+        before = self.of(inputs)
+        origin = Origin(before.layers | 1 << number, before.depth + 1)
+        for tensor in _tensors(outputs):
+            key = _storage(tensor)
+            self._origins[key] = self._origins.get(key, _NOTHING) | origin
+        return before.depth
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        outputs = func(*args, **(kwargs or {}))
+        given = _tensors((args, kwargs))
+        origin = self.of(given)
+        shared = {_storage(tensor) for tensor in given}
+        for tensor in _tensors(outputs):
+            key = _storage(tensor)
+            if key in shared:
+                self._origins[key] = self._origins.get(key, _NOTHING) | origin
+            else:  # also where nothing came in: a freed storage may have had the same number
+                self._origins[key] = origin
+        for tensor in _written(func, args, kwargs or {}):
+            key = _storage(tensor)
+            self._origins[key] = self._origins.get(key, _NOTHING) | origin
+        return outputs
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none of their own
+        return -id(tensor)
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """Arguments that the operation writes into."""
+    schema = getattr(func, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return []
+    found = []
+    for position, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[position] if position < len(args) else kwargs.get(argument.name)
+            found += _tensors(value)
+    return found

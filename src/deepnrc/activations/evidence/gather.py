@@ -1,0 +1,158 @@
+"""One extra forward pass over part of a batch, and what it shows of every layer."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepnrc.activations.evidence.dataflow import Dataflow
+from deepnrc.activations.evidence.layout import Glimpse
+from deepnrc.activations.evidence.samples import first_samples, same_sizes
+from deepnrc.activations.input_hooks import InputHooks
+from deepnrc.activations.layers import WeightLayer
+from deepnrc.errors import LayerError
+from deepnrc.support.undefined import Undefined
+
+__all__ = ["BatchEvidence", "gather"]
+
+
+@dataclass
+class LayerTrail:
+    """What one layer showed.
+
+    Attributes:
+        depth: Most measured layers one after the other between the inputs and it.
+        on_path: Whether the predictions depend on it.
+        calls: Of it.
+        glimpses: Of what entered it, a call each.
+    """
+
+    depth: int = 0
+    on_path: bool = False
+    calls: int = 0
+    glimpses: list[Glimpse] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class BatchEvidence:
+    """What a part of a batch showed.
+
+    Attributes:
+        samples: Of the whole batch.
+        part_samples: Of the part; 0 where no part could be taken.
+        predictions: For the part.
+        layers: By name, of the layers that were called.
+        reason: Why no part of the batch could be looked at; None where it could.
+    """
+
+    samples: int
+    part_samples: int
+    predictions: Any
+    layers: dict[str, LayerTrail]
+    reason: Undefined | None = None
+
+
+def gather(
+    layers: Sequence[WeightLayer],
+    predict: Callable[[Any], Any],
+    inputs: Any,
+    samples: int,
+    *,
+    batch_dim: int | None = None,
+) -> BatchEvidence:
+    """Run a model on the first half of a batch (twice the batch of a single sample) and look.
+
+    Where it cannot run on these, it is run on the whole batch, which shows what depends on what
+    but not where the samples are.
+
+    Args:
+        layers: To look at.
+        predict: Inputs → the predictions that count.
+        inputs: Of the batch.
+        samples: In the batch.
+        batch_dim: Axis of the samples in the inputs; None: found by its size.
+    """
+    part = samples // 2 if samples > 1 else 2
+    reason: Undefined | None = None
+    try:
+        some = first_samples(inputs, part, samples, batch_dim=batch_dim)
+        if some is not inputs and same_sizes(some, inputs):
+            reason = Undefined(f"no axis of the inputs has the {samples} samples of the targets")
+        else:
+            return _looked(layers, lambda: predict(some), samples, part)
+    except Exception as error:  # whatever the model objects to in a smaller batch
+        said = str(error).splitlines()[0] if str(error) else ""
+        reason = Undefined(
+            f"the model does not run on a part of the batch ({type(error).__name__}: {said[:80]})"
+        )
+    copied = first_samples(inputs, samples, samples, batch_dim=batch_dim)
+    whole = _looked(layers, lambda: predict(copied), samples, 0)
+    for trail in whole.layers.values():
+        trail.glimpses.clear()
+    return BatchEvidence(samples, 0, whole.predictions, whole.layers, reason)
+
+
+def _looked(
+    layers: Sequence[WeightLayer], predict: Callable[[], Any], samples: int, part: int
+) -> BatchEvidence:
+    trails: dict[str, LayerTrail] = {}
+    wanted = {layer.name: layer for layer in layers}
+    numbers = {layer.name: number for number, layer in enumerate(layers)}
+    axes = {layer.name: layer.feature_axis for layer in layers}
+    flow = Dataflow()
+
+    def entered(name: str, activation: Tensor) -> None:
+        trail = trails.setdefault(name, LayerTrail())
+        _check_width(wanted[name], activation)
+        trail.calls += 1
+        trail.glimpses.append(Glimpse.of(activation, axes[name]))
+
+    def left(name: str, given: Any, returned: Any) -> None:
+        depth = flow.passed(numbers[name], given, returned)
+        trails[name].depth = max(trails[name].depth, depth)
+
+    modules = {layer.name: layer.module for layer in layers}
+    with flow, InputHooks(modules, entered), _output_hooks(modules, left):
+        predictions = predict()
+    origin = flow.of(predictions)
+    for name, trail in trails.items():
+        trail.on_path = bool(origin.layers >> numbers[name] & 1)
+    return BatchEvidence(samples, part, predictions, trails)
+
+
+def _check_width(layer: WeightLayer, activation: Tensor) -> None:
+    """Name the layer before torch names two shapes."""
+    axis, width = layer.feature_axis, layer.feature_dim
+    if activation.ndim < -axis or activation.shape[axis] != width:
+        what = (
+            f"{width} channels before {-1 - axis} spatial axes"
+            if axis < -1
+            else f"{width} features"
+        )
+        raise LayerError(
+            f"layer '{layer.name}' takes {what}; got an input of shape {tuple(activation.shape)}: "
+            "check what the loader yields"
+        )
+
+
+@contextlib.contextmanager
+def _output_hooks(
+    modules: dict[str, torch.nn.Module], receive: Callable[[str, Any, Any], None]
+) -> Iterator[None]:
+    handles = []
+    try:
+        for name, module in modules.items():
+
+            def hook(
+                module: torch.nn.Module, args: Any, kwargs: Any, output: Any, name: str = name
+            ) -> None:
+                receive(name, (args, kwargs), output)
+
+            handles.append(module.register_forward_hook(hook, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
