@@ -15,7 +15,7 @@ def test_a_figure_from_nothing_and_once_more(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = run("fig8", "--seeds", 1)
     assert first.exit_code == 0, first.output
-    assert "1 runs for fig8, in 'reproduction/smoke/runs'" in first.stdout
+    assert "1 run for fig8, in 'reproduction/smoke/runs'" in first.stdout
     folder = tmp_path / "reproduction" / "smoke" / "fig8"
     names = {file.name for file in folder.iterdir() if file.name.startswith("fig8")}
     assert names == {f"fig8.{ending}" for ending in ("pdf", "svg", "png", "csv", "txt")}

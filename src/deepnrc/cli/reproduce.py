@@ -18,6 +18,7 @@ from deepnrc.cli.executors import (
 from deepnrc.cli.failures import command, exit_with_failures
 from deepnrc.cli.live_table import LiveTable
 from deepnrc.errors import ArgumentError
+from deepnrc.support.text import counted
 
 __all__ = ["reproduce"]
 
@@ -116,8 +117,10 @@ def reproduce(
             say=lambda line: print(line, flush=True),
             on_status=shown.show,
         )
-    print(f"Written: {made.files[-1]}, with {len(made.products)} figures and tables")
-    exit_with_failures(made.failed, f"{len(made.failed)} runs or figures failed")
+    count = counted(len(made.products), "figure or table", "figures and tables")
+    print(f"Written: {made.files[-1]}, with {count}")
+    lost = counted(len(made.failed), "run or figure", "runs or figures")
+    exit_with_failures(made.failed, f"{lost} failed")
 
 
 def _page(page: Path | None, folder: Path, names: Sequence[str]) -> Path:

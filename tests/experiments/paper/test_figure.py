@@ -39,7 +39,7 @@ def test_a_panel_holds_the_runs_own_numbers(groups):
     assert isinstance(figure.content, PanelGrid)
     table = panel_frame("fig2", figure.content)
     run = groups["hopper"].runs[1]
-    assert "stands at fc5, its network's own MSE is 0.136." in figure.text  # Swimmer's
+    assert "the first collapsed layer is fc5 and the MSE 0.136." in figure.text  # Swimmer's
     rows = table[(table.panel == 2) & (table.series == "our runs") & (table.seed == run.seed)]
     expected = [layer.noise_component for layer in run.measurement]
     assert rows["value"].tolist() == expected

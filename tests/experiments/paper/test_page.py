@@ -22,7 +22,7 @@ def test_the_page_has_claims_figures_tables_and_distances(groups):
         options="--scale cpu",
         failed={"hopper,seed=3": "the loss is not finite"},
     )
-    assert page.startswith("# The papers' figures, made again\n\nWritten by `deepnrc reproduce all")
+    assert page.startswith("# The papers' figures, reproduced\n\nWritten by `deepnrc reproduce all")
     assert "on 2026-01-02 (2 cores)" in page
     assert "![Deep NRC on imitation data: Swimmer and Hopper](cpu/fig2.png)" in page
     assert "`deepnrc reproduce fig2 --scale cpu`" in page
@@ -34,7 +34,7 @@ def test_the_page_has_claims_figures_tables_and_distances(groups):
     assert "Collapsed means: NRC1 ≤ 0.1." in page
     assert "| Collapse occurs below the last layer. |" in page
     assert "| swimmer | paper | 8 | 2 | 1,000 | MLP, 8 × 256 | 0.1 | 0.005 | 1,000 | 128 |" in page
-    assert "nan" not in page.split("## Beside")[0]
+    assert "nan" not in page.split("## Comparison")[0]
 
 
 def test_the_committed_page_has_every_figure_and_claim():

@@ -76,7 +76,7 @@ def test_the_stand_ins_schedule_goes_with_the_stand_in():
         300,
         0.05,
     )
-    assert ours.note == "300 epochs for 200 at learning rate .05 for .005"
+    assert ours.note == "300 epochs instead of 200, learning rate .05 instead of .005"
     real = plan_group("sgemm-decay", "full", paths={"sgemm": "product.csv"})
     assert (real.members[0].config.training.epochs, real.members[0].config.training.lr) == (
         200,

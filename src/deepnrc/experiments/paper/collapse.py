@@ -27,8 +27,8 @@ def collapse_sentence(runs: GroupRuns) -> str:
     error = median([run.measurement.model_mse for run in each])
     lost = f" ({len(runs.failed)} runs failed)" if runs.failed else ""
     return (
-        f"{runs.title}: collapsed by all four conditions {_extent(each, 'all')}; by NRC1 alone "
-        f"{_extent(each, 'nrc1')}; NRC1 at {last} {number(noise)}, own MSE {number(error)}{lost}."
+        f"{runs.title}: collapsed by all four conditions {_extent(each, 'all')}, by NRC1 alone "
+        f"{_extent(each, 'nrc1')}; NRC1 at {last} {number(noise)}, MSE {number(error)}{lost}."
         f"{_paper_sentence(runs)}"
     )
 
@@ -65,5 +65,5 @@ def _paper_sentence(runs: GroupRuns) -> str:
     error = published(runs.plan.group.paper, "linear_prediction_mse")
     own = ""
     if error is not None and error.reference is not None and not runs.stand_in:
-        own = f", its network's own MSE is {number(error.reference)}"
-    return f" The paper's green line stands at {theirs.first_collapsed_layer}{own}."
+        own = f" and the MSE {number(error.reference)}"
+    return f" In the paper the first collapsed layer is {theirs.first_collapsed_layer}{own}."

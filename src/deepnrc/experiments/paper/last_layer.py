@@ -47,7 +47,7 @@ def final_sentence(runs: GroupRuns, what: str) -> str:
         for i, field in enumerate(fields, start=1)
     ]
     return (
-        f"{what}: at the end {', '.join(parts)} (chance of the first two "
+        f"{what}: at the end of training {', '.join(parts)} (chance level of the first two "
         f"{number(lasts[0].chance_residual)}), R² {number(median([last.r2 for last in lasts]))}; "
         f"eigenvalues of the Gram matrix {number_list(lasts[0].gram_eigenvalues)} (first seed)."
     )

@@ -43,15 +43,15 @@ def reproduction_page(
         failed: By name of a run or figure, why it failed.
     """
     parts = [
-        "# The papers' figures, made again",
-        f"Written by `{command}` on {date} ({machine}); every number of ours "
-        "comes from its runs. "
-        "Lines are medians over seeds, bands their 10–90 % range; by layer the green line is the "
-        "first collapsed layer of the median seed, by all four conditions. Collapsed means: "
-        f"{thresholds}.",
+        "# The papers' figures, reproduced",
+        f"Written by `{command}` on {date} ({machine}); all numbers of ours come from its runs. "
+        "Lines are medians over seeds, bands their 10–90 % range. In figures by layer, the green "
+        "line is the first layer that is collapsed by all four conditions, in the median seed. "
+        f"Collapsed means: {thresholds}.",
         "## Claims",
-        "A case is a run, or a pair of runs of one seed. A claim *holds* where at least 90 % of "
-        "the cases agree with it, *partly* from 50 % on; the proposition only where all do.",
+        "A case is a run, or a pair of runs with the same seed. A claim *holds* if at least 90 % "
+        "of the cases agree with it, and *holds partly* from 50 % on; the proposition holds only "
+        "if all cases agree. A claim without cases is *open*.",
         markdown(
             ("claim", "cases", "verdict", "what was measured"),
             [(v.claim, str(v.cases), f"**{v.verdict}**", v.evidence) for v in verdicts],
@@ -62,10 +62,11 @@ def reproduction_page(
     compared = [line for product in products.values() for line in _comparisons(product)]
     if compared:
         parts += [
-            "## Beside the published curves",
-            "Median distance over the layers between our median seed and the published value, in "
-            "decades where the axis is logarithmic; how many published values lie within the range "
-            "of our seeds; rank correlation over the layers.",
+            "## Comparison with the published curves",
+            "*Within*: at how many layers the published value lies in the range of our seeds. "
+            "*Distance*: the median over the layers of the distance between the median of our "
+            "seeds and the published value, in decades if the axis is logarithmic. *Correlation*: "
+            "Spearman's rank correlation over the layers.",
             markdown(_COMPARED, compared),
         ]
     for product in products.values():

@@ -22,6 +22,7 @@ from deepnrc.experiments.paper.runs import GroupRuns
 from deepnrc.experiments.paper.train import build_data, train_missing
 from deepnrc.storage.atomic import write_atomically
 from deepnrc.support.suggestions import did_you_mean
+from deepnrc.support.text import counted
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.sweeps.executors.job import Executor
 from deepnrc.training.sweeps.sweep import MemberStatus
@@ -96,8 +97,8 @@ def reproduce(
         plans = [plan_group(name, scale, seeds=seeds, paths=paths) for name in wanted]
         _check_paths(paths or {}, plans)
         build_data(plans, say)
-        runs = sum(len(plan.members) for plan in plans)
-        say(f"{runs} runs for {', '.join(figures)}, in '{out}'")
+        runs = counted(sum(len(plan.members) for plan in plans), "run")
+        say(f"{runs} for {', '.join(figures)}, in '{out}'")
         with executor(out) as where:
             groups = train_missing(plans, out, where, together=together, on_status=on_status)
         made = _make(figures, groups, page.with_suffix(""), published=published, say=say)
@@ -136,7 +137,7 @@ def _make(
             raise
         except Exception as error:  # whatever it is, the other figures are made
             failed[name] = _why(error, groups, figure.groups)
-            say(f"{name}: cannot be made: {failed[name]}")
+            say(f"{name} failed: {failed[name]}")
             continue
         products[name] = product
         files.extend(written)
@@ -168,12 +169,12 @@ def _machine() -> str:
 
 def _thresholds(groups: Mapping[str, GroupRuns]) -> str:
     runs = [run for group in groups.values() for run in group]
-    return runs[0].diagnosis.thresholds.describe() if runs else "open, as no run finished"
+    return runs[0].diagnosis.thresholds.describe() if runs else "unknown, since no run finished"
 
 
 def _why(error: Exception, groups: Mapping[str, GroupRuns], needed: Sequence[str]) -> str:
     """Why a figure failed: the reasons of the failed runs that it needs, or its own."""
     lost = [f"{name}: {why}" for group in needed for name, why in groups[group].failed.items()]
     if lost:
-        return f"runs that it needs failed ({'; '.join(lost[:3])})"
+        return f"it needs runs that failed ({'; '.join(lost[:3])})"
     return str(error) if isinstance(error, DeepNRCError) else f"{type(error).__name__}: {error}"

@@ -19,13 +19,15 @@ def _test(groups: Groups) -> Outcome:
         parts.append((name, agreeing, len(shown)))
         if shown:
             evidence.append(
-                f"{name} {median([collapsed for collapsed, _ in shown]):g} against "
+                f"{name} {median([collapsed for collapsed, _ in shown]):g} and "
                 f"{median([settled for _, settled in shown]):g}"
             )
     return Outcome(
         parts,
-        "runs that collapse, by all four conditions, after nine tenths of the loss's way",
-        f"left out, as they never collapse or it cannot be told: {left_out}; median epochs: "
+        "runs that collapse, by all four conditions, after the training loss has made 90 % of its "
+        "decrease",
+        f"left out, because they never collapse or the order is unknown: {left_out}; median epochs "
+        f"of the two: "
         f"{'; '.join(evidence) or 'none'}",
     )
 

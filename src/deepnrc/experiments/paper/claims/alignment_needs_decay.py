@@ -29,8 +29,8 @@ def _test(groups: Groups) -> Outcome:
         )
     return Outcome(
         parts,
-        f"seeds whose NRC3, median of the upper half of the layers, is below {_ALIGNED} without "
-        "decay and not with the largest",
+        f"seeds whose NRC3 (median of the upper half of the layers) is below {_ALIGNED} without "
+        f"decay and at least {_ALIGNED} with the largest",
         f"medians: {'; '.join(evidence)}",
     )
 

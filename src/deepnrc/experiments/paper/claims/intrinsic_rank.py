@@ -20,8 +20,8 @@ def _test(groups: Groups) -> Outcome:
         parts.append((name, agreeing, cases))
     return Outcome(
         parts,
-        "runs all of whose collapsed layers have the targets' intrinsic dimension (99 % of the "
-        "energy), of those whose targets have fewer than t",
+        "runs in which all collapsed layers have the targets' intrinsic dimension (99 % of the "
+        "energy), among those whose targets have fewer than t dimensions",
         f"dimensions seen: {', '.join(sorted(set(seen))) or 'none'}",
     )
 

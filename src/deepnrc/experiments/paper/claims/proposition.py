@@ -12,8 +12,8 @@ def _test(groups: Groups) -> Outcome:
         parts.append((name, sum(c.holds is True for c in useful), len(useful)))
     return Outcome(
         parts,
-        "layers and seeds at which the bound is below 1 and held",
-        f"at {vacuous} more it is above 1 and says nothing",
+        "(layer, seed) pairs at which the bound is below 1 and holds",
+        f"at {vacuous} more it is not below 1 and says nothing",
         universal=True,
     )
 

@@ -17,9 +17,9 @@ def _test(groups: Groups) -> Outcome:
         layers += [f"{name} {sum(after)} of {len(after)}"] if after else []
     return Outcome(
         parts,
-        "runs whose first collapsed layer is the same by NRC1 and by all four conditions, of those "
-        "that have one by NRC1",
-        f"layers from there on that meet all four: {'; '.join(layers)}",
+        "runs whose first collapsed layer is the same by NRC1 and by all four conditions, among "
+        "those that have one by NRC1",
+        f"layers from there on that meet all four conditions: {'; '.join(layers)}",
     )
 
 

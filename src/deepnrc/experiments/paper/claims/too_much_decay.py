@@ -31,10 +31,10 @@ def _test(groups: Groups) -> Outcome:
     ]
     return Outcome(
         [("synthetic", agreeing, len(by_decay[most]))],
-        f"runs under decay {most:g} in which every layer after the first has NRC1 ≤ {_COLLAPSED} "
-        "or features of 0, and whose error is at least twice that of the best decay of the same "
-        "depth, width and seed",
-        f"the first alone {collapsed}, the second alone {underfit}; median R² by decay: "
+        f"runs with decay {most:g} in which every layer after the first has NRC1 ≤ {_COLLAPSED} "
+        "or features that are all 0, and whose error is at least twice that under the best decay "
+        "for the same depth, width and seed",
+        f"the first condition alone {collapsed}, the second alone {underfit}; median R² by decay: "
         f"{'; '.join(r2)}",
     )
 

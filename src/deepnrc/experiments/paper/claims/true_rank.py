@@ -15,9 +15,9 @@ def _test(groups: Groups) -> Outcome:
         nominal += last == options["rank"]
     return Outcome(
         [("synthetic", agreeing, cases)],
-        "noiseless runs with rank below t whose last layer holds 99 % of its energy in as many "
-        "directions as the targets do",
-        f"in as many as the teacher is wide: {nominal}",
+        "noise-free runs of rank below t whose last layer holds 99 % of its energy in as many "
+        "directions as the targets",
+        f"in as many as the teacher's width: {nominal}",
     )
 
 

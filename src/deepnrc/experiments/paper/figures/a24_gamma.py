@@ -13,7 +13,7 @@ _REPORTED = {"reacher": ".749", "swimmer": ".691", "hopper": ".011"}  # γ*/λ_m
 
 
 def _panels(chosen: Chosen) -> PanelGrid:
-    """One panel per data set, the least value marked."""
+    """One panel per data set, the minimum marked."""
     return PanelGrid([[_panel(v, runs) for v, runs in by_variant(chosen).items()]])
 
 
@@ -29,7 +29,7 @@ def _panel(variant: str, runs: GroupRuns) -> Panel:
         "NRC3 (2024)",
         (Curve("our runs", _SHARES, values),),
         "γ/λ_min",
-        mark=(_best(runs), "least (median seed)"),
+        mark=(_best(runs), "minimum (median seed)"),
     )
 
 
@@ -41,8 +41,8 @@ def _findings(chosen: Chosen) -> Iterator[str]:
     for variant, runs in by_variant(chosen).items():
         ends = sum(last_record(run.measurement).gamma_on_end is True for run in runs)
         yield (
-            f"{variant}: γ*/λ_min = {number(_best(runs))} in the median; on an end of its range in "
-            f"{ends} of {len(runs)} seeds; [A24] reports {_REPORTED.get(variant, 'nothing')}."
+            f"{variant}: median γ*/λ_min = {number(_best(runs))}, at an end of its range in {ends} "
+            f"of {len(runs)} seeds; [A24] reports {_REPORTED.get(variant, 'nothing')}."
         )
 
 

@@ -20,7 +20,7 @@ def _column(chosen: Chosen) -> PanelGrid:
 
 
 def _findings(chosen: Chosen) -> Iterator[str]:
-    """The rank and the error that theory gives for the penalties, and those of the runs."""
+    """The rank and the error that theory predicts for the penalties, and those of the runs."""
     [runs] = chosen
     for variant, each in runs.by("variant").items():
         if not len(each):
@@ -33,10 +33,11 @@ def _findings(chosen: Chosen) -> Iterator[str]:
         error = median([run.measurement.model_mse * t for run in each])
         rank = [_numerical_rank(last.gram_eigenvalues) for last in lasts]
         yield (
-            f"λ = {variant}: theory gives a Gram matrix of rank {best.rank} with eigenvalues "
+            f"λ = {variant}: theory predicts a Gram matrix of rank {best.rank} with eigenvalues "
             f"{number_list(predicted)} and a training error (summed over targets) of "
-            f"{number(float(best.mse))}; the runs have {number_list(lasts[0].gram_eigenvalues)} "
-            f"(first seed) and {number(error)} (median), numerical rank {min(rank)}–{max(rank)}. "
+            f"{number(float(best.mse))}; the runs have eigenvalues "
+            f"{number_list(lasts[0].gram_eigenvalues)} (first seed), an error of {number(error)} "
+            f"(median) and numerical rank {min(rank)}–{max(rank)}. "
             f"{final_sentence(each, 'Conditions')}"
         )
 

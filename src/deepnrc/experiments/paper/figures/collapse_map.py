@@ -31,8 +31,8 @@ def _findings(chosen: Chosen) -> Iterator[str]:
         share = [_collapsed(run) / len(run.measurement) for run in each]
         fit = median([run.measurement.model_r2 for run in each])
         yield (
-            f"decay {decay:g}: {sum(share) / len(share):.0%} of the layers are collapsed on "
-            f"average over {len(share)} runs; R² on training data {number(fit)} in the median."
+            f"decay {decay:g}: {sum(share) / len(share):.0%} of the layers are collapsed, on "
+            f"average over {len(share)} runs; median R² on training data {number(fit)}."
         )
 
 

@@ -40,9 +40,9 @@ def _sentence(runs: GroupRuns) -> str:
     settled = ", ".join(str(run.settled_epoch() or "none") for run in runs)
     last = runs.runs[0].log[-1]
     return (
-        f"{runs.title}: first collapsed epoch by seed, {'; '.join(parts)}; nine tenths of the "
-        f"loss's way are done at epoch {settled}; losses of the first seed at the end "
-        f"{number(last['train_loss'])} (training) and {number(last['test_loss'])} (test)."
+        f"{runs.title}: first collapsed epoch by seed, {'; '.join(parts)}; the training loss "
+        f"has made 90 % of its decrease by epoch {settled}; final losses of the first seed: "
+        f"{number(last['train_loss'])} (training), {number(last['test_loss'])} (test)."
     )
 
 

@@ -46,8 +46,8 @@ def _sentence(runs: GroupRuns) -> str:
     test = runs.runs[0].test
     widest = max(layer.width for layer in test)
     few = (
-        f" NRC4 says little on test data: it is fitted anew to {test.samples} rows of up to "
-        f"{widest} features."
+        f" NRC4 says little on test data: its linear map is refitted to {test.samples} rows of "
+        f"up to {widest} features."
         if test.samples < 5 * widest
         else ""
     )

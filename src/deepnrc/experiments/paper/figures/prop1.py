@@ -30,10 +30,12 @@ def _sentence(runs: GroupRuns) -> str:
     held = sum(check.holds is True for check in checks)
     useful = [check for check in checks if check.bound < 1.0]
     ratio = median([check.residual / check.bound for check in useful])
-    tight = f"left side/bound {ratio:.2f} in the median there" if useful else "so it says nothing"
+    tight = (
+        f"where the median of left side/bound is {ratio:.2f}" if useful else "so it says nothing"
+    )
     return (
-        f"{runs.title}: the bound held at {held} of {len(checks)} layers and seeds; it is below 1 "
-        f"at {len(useful)}, {tight}."
+        f"{runs.title}: the bound holds at {held} of {len(checks)} (layer, seed) pairs; it is "
+        f"below 1 at {len(useful)}, {tight}."
     )
 
 

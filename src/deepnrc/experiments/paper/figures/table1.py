@@ -22,7 +22,7 @@ _CLASSIFICATION = {
     "within_class_share": "NC1, within-class share Tr Σ_W/Tr Σ_T → 0",
     "simplex_distance": "NC2, distance of the class means from a simplex → 0",
     "class_weight_cosine": "NC3, cosine between class means and rows of W → 1",
-    "nearest_mean_agreement": "NC4, nearest class mean decides as the network → 1",
+    "nearest_mean_agreement": "NC4, agreement of the nearest class mean with the network → 1",
 }
 _REGRESSION = {
     "noise_component": "NRC1, noise component 1 − Σ_{i≤t} λ_i/Σ λ_i → 0",
@@ -55,7 +55,7 @@ def _made_from(chosen: Chosen) -> tuple[str, ...]:
     [runs] = chosen
     return (
         f"Classification: {_CLASSES} Gaussian classes in {_INPUTS} dimensions, {_ROWS} rows, "
-        "MLP 4 × 64 under cross-entropy and weight decay, one seed; accuracy "
+        "MLP 4 × 64 trained with cross-entropy and weight decay, one seed; accuracy "
         f"{_trained_classifier().accuracy:.3f}.",
         runs.made_from,
         f"Regression: median of {len(runs)} seeds.",

@@ -56,6 +56,6 @@ FIGURE = Figure(
     title="Data sets and models: the paper's, and those of these runs",
     groups=("swimmer", "reacher", "hopper", "sgemm-decay", "carla-decay", "utkface"),
     content=_table,
-    findings=lambda chosen: ("Both train with 80 % of the rows, split with seed 42.",),
+    findings=lambda chosen: ("Both train on 80 % of the rows, split with seed 42.",),
     order=110,
 )

@@ -43,8 +43,8 @@ def _findings(chosen: Chosen) -> Iterator[str]:
         off = max((abs(found - rank) for rank, found in pairs if not math.isnan(found)), default=0)
         there = sum(run.diagnosis.intrinsic_dimension is not None for run in each)
         yield (
-            f"noise {noise:g}: the last layer shows the true rank in {right} of {len(pairs)} runs, "
-            f"at most {off:g} off; layers are collapsed in {there}."
+            f"noise {noise:g}: the last layer shows the true rank in {right} of {len(pairs)} runs "
+            f"and is off by at most {off:g}; {there} of the runs have collapsed layers."
         )
 
 
