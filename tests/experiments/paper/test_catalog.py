@@ -22,6 +22,7 @@ def own_figure(name="own", order=1000):
 
 def test_each_file_is_a_figure_in_a_stated_order():
     assert list(find_figures(["all"])) == [*PAPERS, *OURS, *EARLIER]
+    assert list(figures().names()) == [*PAPERS, *OURS, *EARLIER]
     assert list(find_figures(["fig6", "fig2", "fig2"])) == ["fig2", "fig6"]
     files = {path.stem.replace("_", "-") for path in Path(figures_folder.__path__[0]).glob("*.py")}
     assert files == {*figures().names(), "--init--"}

@@ -66,6 +66,7 @@ def test_the_median_seed_counts_those_that_never_collapse_as_last(monkeypatch, e
         ([1.0, 1.0], None),
         ([1.0, 0.9, 1.1], None),
         ([1.0, 0.0, 0.5, 0.0], 4),
+        ([2.0, 1.5, 1.09, 1.0], 3),
     ],
 )
 def test_losses_are_settled_after_nine_tenths_of_their_way(losses, expected):
