@@ -8,6 +8,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "GREEN",
+    "GREY",
+    "PURPLE",
+    "RED",
+    "clear_frame",
+    "log_limits",
+    "name_layers",
+    "small_print",
+]
+
 PURPLE, GREEN, RED, GREY = "#6a3d9a", "#2e8b57", "#c62828", "#8c8c8c"
 _SMALLEST_DRAWN = 1e-16  # relative to the largest value: anything below is rounding
 _MOST_NAMES = 24  # layer names that fit below one panel
