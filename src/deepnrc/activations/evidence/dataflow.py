@@ -39,6 +39,13 @@ _NOTHING = Origin()
 class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Context manager that follows dependence; `passed` marks what a layer returned."""
 
+    supports_higher_order_operators = True  # such as flex attention
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: models run eagerly here, and importing the compiler for this takes seconds."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._origins: dict[int, Origin] = {}
