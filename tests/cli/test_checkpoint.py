@@ -7,6 +7,7 @@ from torch import nn
 
 from deepnrc.cli.checkpoint import load_weights
 from deepnrc.errors import FileError
+from helpers import small_network
 
 
 def _model() -> nn.Sequential:
@@ -100,3 +101,30 @@ def test_what_cannot_be_loaded_is_named_and_nothing_changes(tmp_path, make, mess
     with pytest.raises(FileError, match=message):
         load_weights(model, tmp_path / name)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {"state_dict": {f"net.{k}": v for k, v in s.items()}},  # Lightning
+        lambda s: {"n_averaged": torch.tensor(3), **{f"module.{k}": v for k, v in s.items()}},
+        lambda s: {"net": s, "epoch": 3},
+        lambda s: {"ema": s},
+        lambda s: {"model": {"state_dict": s}},
+        lambda s: {f"_orig_mod.module.{k}": v for k, v in s.items()},
+        lambda s: {k.replace("2.", "2._orig_mod."): v for k, v in s.items()},  # one compiled block
+    ],
+)
+def test_checkpoints_as_trainers_leave_them(tmp_path, wrap):
+    source, target = small_network(seed=1), small_network(seed=2)
+    torch.save(wrap(source.state_dict()), tmp_path / "w.pt")
+    load_weights(target, tmp_path / "w.pt")
+    for name, tensor in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], tensor)
+
+
+def test_names_of_both_sides_where_they_do_not_fit(tmp_path):
+    torch.save({"layers.0.kernel": torch.ones(1)}, tmp_path / "w.pt")
+    message = r"holds layers\.0\.kernel where the model has 0\.weight, 0\.bias, 2\.weight, 2\.bias"
+    with pytest.raises(FileError, match=message):
+        load_weights(small_network(), tmp_path / "w.pt")

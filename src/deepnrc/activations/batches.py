@@ -10,7 +10,15 @@ from torch.nn.utils.rnn import PackedSequence
 
 from deepnrc.errors import DataError, NonFiniteError
 
-__all__ = ["Forward", "Unpack", "default_forward", "default_unpack", "target_rows", "to_device"]
+__all__ = [
+    "Forward",
+    "Unpack",
+    "cast_inputs",
+    "default_forward",
+    "default_unpack",
+    "target_rows",
+    "to_device",
+]
 
 Unpack = Callable[[Any], tuple[Any, Any]]
 """What ``unpack=`` takes: batch → (inputs, targets)."""
@@ -66,6 +74,17 @@ def to_device(value: Any, device: torch.device) -> Any:
         return {key: to_device(item, device) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return tuple(to_device(item, device) for item in value)
+    return value
+
+
+def cast_inputs(value: Any, dtype: torch.dtype) -> Any:
+    """The same nest with its tensors of numbers cast to a dtype; masks keep theirs."""
+    if isinstance(value, Tensor):
+        return value if value.dtype == torch.bool or value.is_complex() else value.to(dtype)
+    if isinstance(value, Mapping):
+        return {key: cast_inputs(item, dtype) for key, item in value.items()}
+    if isinstance(value, tuple | list) and not isinstance(value, PackedSequence):
+        return tuple(cast_inputs(item, dtype) for item in value)
     return value
 
 

@@ -13,8 +13,9 @@ from deepnrc.errors import FileError
 
 __all__ = ["load_weights"]
 
-_WRAPPERS = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
-_KEYS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
+_COMPILED = "_orig_mod."  # of torch.compile, also around a single block
+_COUNTER = "n_averaged"  # of torch's AveragedModel
+_KEYS = ("state_dict", "model_state_dict", "model", "ema", "net")  # where scripts put the weights
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -28,11 +29,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         FileError: The file is missing, damaged, of another kind, or of another model.
     """
-    state = _read(path)
-    for prefix in _WRAPPERS:
-        if state and all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     expected = model.state_dict()
+    state = _without_prefix(_read(path), expected)
     # Tied weights are stored once in safetensors; any of their names is accepted.
     stored = {expected[name].data_ptr() for name in state if name in expected}
     missing = [
@@ -46,15 +44,37 @@ def load_weights(model: nn.Module, path: Path) -> None:
         for name, tensor in expected.items()
         if name in state and state[name].shape != tensor.shape
     ]
+    if missing and unknown:
+        raise FileError(
+            f"checkpoint '{path}' holds {_listed(unknown)} where the model has {_listed(missing)}: "
+            "it does not fit --model"
+        )
     for problem, names in (
         ("lacks", missing),
         ("holds weights that the model does not have:", unknown),
         ("has other shapes:", shapes),
     ):
         if names:
-            listing = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-            raise FileError(f"checkpoint '{path}' {problem} {listing}: it does not fit --model")
+            raise FileError(
+                f"checkpoint '{path}' {problem} {_listed(names)}: it does not fit --model"
+            )
     model.load_state_dict(state, strict=False)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _without_prefix(state: dict[str, Tensor], expected: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Names as the model has them: without what wrappers and trainers put before each of them."""
+    own = {name.replace(_COMPILED, ""): name for name in expected}
+    found = {name.replace(_COMPILED, ""): tensor for name, tensor in state.items()}
+    first = next(iter(own), "")
+    prefixes = [name.removesuffix(first) for name in found if name.endswith(first)]
+    fitting = [p for p in prefixes if all(p + name in found for name in own)]
+    prefix = min(fitting, key=len, default="")
+    names = {name: name.removeprefix(prefix) for name in found if name != _COUNTER}
+    return {own.get(short, short): found[name] for name, short in names.items()}
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -83,9 +103,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
-    for key in _KEYS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
+    while isinstance(loaded, Mapping):
+        inner = next((loaded[k] for k in _KEYS if isinstance(loaded.get(k), Mapping)), None)
+        if inner is None:
+            break
+        loaded = inner
     if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()):
         raise FileError(
             f"checkpoint '{path}' holds no state dict: expected a mapping from names to tensors, "

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from deepnrc.activations.exclusive import exclusive
 from deepnrc.activations.layers import Skipped, WeightLayer, find_layers
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError, LayerError
@@ -63,8 +64,7 @@ def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOption
             f"got {type(loader).__name__}"
         )
     statistics = _statistics(options)
-    first, *further = stages(statistics)
-    if further and isinstance(loader, Iterator):
+    if len(stages(statistics)) > 1 and isinstance(loader, Iterator):
         classify = options.task == "classification"
         what = "task='classification'" if classify else f"last_layer={options.last_layer!r}"
         raise ArgumentError(
@@ -72,6 +72,26 @@ def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOption
             "only once: pass a DataLoader or a list of batches"
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
+    _check_kind(model)
+    with exclusive(model):
+        try:
+            return _collected_with(model, loader, options, statistics)
+        except NotImplementedError as error:
+            if "eval()" not in str(error):
+                raise
+            raise LayerError(
+                f"model is an exported graph ({type(model).__name__}), whose layers take no "
+                "hooks: measure the module that was exported"
+            ) from error
+
+
+def _collected_with(
+    model: nn.Module,
+    loader: Iterable[Any],
+    options: MeasureOptions,
+    statistics: Sequence[Statistic],
+) -> Collection:
+    first, *further = stages(statistics)
     with preserved_state(model, loader):  # even reading a spectral-normed weight may change it
         layers, skipped = find_layers(model, options.layers, options.exclude)
         plan = functools.partial(plan_text, layers, skipped, statistics)
@@ -97,6 +117,16 @@ def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOption
         both = tuple(added.get(layer.name, layer) for layer in collection.layers)
         collection = replace(collection, layers=both)
     return collection
+
+
+def _check_kind(model: nn.Module) -> None:
+    """Refuse models whose modules cannot be run or hooked, before anything is changed in them."""
+    parameters = list(model.parameters())
+    if parameters and all(parameter.is_meta for parameter in parameters):
+        raise LayerError(
+            f"model {type(model).__name__} is on the meta device, where weights have no values: "
+            "make it on a real device, or load its weights with to_empty and load_state_dict"
+        )
 
 
 def _statistics(options: MeasureOptions) -> list[Statistic]:

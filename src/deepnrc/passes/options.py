@@ -1,6 +1,7 @@
 """`MeasureOptions`: every option of a measurement, described, checked and carried in one record."""
 
 import dataclasses
+import inspect
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ class MeasureOptions:
         if not isinstance(self.rcond, int | float) or not 0.0 <= self.rcond < 1.0:
             raise ArgumentError(f"rcond must be at least 0 and below 1; got {self.rcond!r}")
         check_classes(self.task, self.classes)
+        _check_arguments("forward", self.forward, "(model, inputs)", 2)
+        _check_arguments("unpack", self.unpack, "(batch)", 1)
         for name in ("precision", "calls", "targets"):
             _check_choice(name, getattr(self, name))
         _check_choice("last_layer", self.last_layer)
@@ -189,6 +192,22 @@ def _check_choice(name: str, value: object) -> None:
     if value not in choices:
         *first, last = map(repr, choices)
         raise ArgumentError(f"{name} must be {', '.join(first)} or {last}; got {value!r}")
+
+
+def _check_arguments(name: str, function: object, wanted: str, count: int) -> None:
+    if function is None:
+        return
+    if callable(function):
+        try:
+            inspect.signature(function).bind(*[None] * count)
+        except TypeError as error:
+            raise ArgumentError(
+                f"{name} must be a function of {wanted}; calling it so fails: {error}"
+            ) from None
+        except ValueError:  # a built-in one does not tell
+            return
+        return
+    raise ArgumentError(f"{name} must be a function of {wanted}; got a {type(function).__name__}")
 
 
 def _check_rank(signal_rank: object) -> None:

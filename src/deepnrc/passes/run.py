@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from deepnrc.activations.batches import default_forward, default_unpack, to_device
+from deepnrc.activations.batches import cast_inputs, default_forward, default_unpack, to_device
 from deepnrc.activations.evidence.gather import BatchEvidence, gather
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
 from deepnrc.activations.outputs import select_output
 from deepnrc.activations.preserved_state import preserved_state
-from deepnrc.errors import ArgumentError
+from deepnrc.errors import ArgumentError, DataError
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.pairing import Pairing
 from deepnrc.passes.progress import Progress
@@ -50,6 +50,8 @@ class Run:
         self._pairing: Pairing | None = None
         self.evidence: BatchEvidence | None = None
         self.notes: tuple[str, ...] = ()
+        self._dtype: torch.dtype | None = None  # that inputs are cast to
+        self._with_gradients = False  # models such as those of forces differentiate in forward
 
     def through(
         self, one: Pass, *, plan: Callable[[int], str] | None = None, label: str = "measuring"
@@ -61,7 +63,7 @@ class Run:
         progress = Progress(self._loader, enabled=options.progress, label=label)
         with progress as bar, InputHooks(modules, one.receive):
             for batch in self._loader:
-                inputs, targets = unpack(batch)
+                inputs, targets = _pair(unpack(batch))
                 inputs = to_device(inputs, self._device)
                 predict = functools.partial(self._predict, forward)
                 if self._pairing is None and len(targets) > 0:
@@ -76,27 +78,59 @@ class Run:
                 one.start_batch(targets, batch, batch_mask(options.mask, batch, inputs))
                 if plan is not None and one.targets.batches == 1:
                     bar.say(plan(one.targets.dim))
-                one.end_batch(predict(inputs))
+                one.end_batch(predict(self._cast(inputs)))
                 bar.advance()
         return one
 
     def _predict(self, forward: Callable[[nn.Module, Any], Any], inputs: Any) -> Any:
-        return select_output(self._options.output, forward(self._model, inputs))
+        with torch.set_grad_enabled(self._with_gradients):
+            return select_output(self._options.output, forward(self._model, inputs))
+
+    def _cast(self, inputs: Any) -> Any:
+        return inputs if self._dtype is None else cast_inputs(inputs, self._dtype)
+
+    def _gathered(self, predict: Callable[[Any], Any], inputs: Any, targets: Any) -> BatchEvidence:
+        """Evidence; where torch refuses the inputs' dtype or needs gradients, with these."""
+
+        def gathered() -> BatchEvidence:
+            count, axis = len(targets), self._options.batch_dim
+            return gather(self._layers, predict, self._cast(inputs), count, batch_dim=axis)
+
+        try:
+            return gathered()
+        except RuntimeError as error:
+            said = str(error)
+            dtype = next((p.dtype for p in self._model.parameters() if p.is_floating_point()), None)
+            if "require grad" in said:
+                self._with_gradients = True
+            elif "type" in said and dtype is not None:
+                self._dtype = dtype
+                self.notes += (f"inputs were cast to {dtype}, the model's own dtype",)
+            else:
+                raise
+        return gathered()
 
     def _look(self, batch: Any, inputs: Any, targets: Any, predict: Callable[[Any], Any]) -> None:
         """Find out from a part of the first batch what the layers are to the predictions."""
         options = self._options
         with preserved_state(self._model):
-            self.evidence = gather(
-                self._layers, predict, inputs, len(targets), batch_dim=options.batch_dim
-            )
+            self.evidence = self._gathered(predict, inputs, targets)
         self._pairing = Pairing(options.reduce, self.evidence)
         unused = unused_masks(options.mask, batch, inputs)
         if unused:
-            self.notes = (
+            self.notes += (
                 f"the batches hold {', '.join(map(repr, unused))}, which is not used: pass mask= "
                 "if it says which positions are padding",
             )
+
+
+def _pair(unpacked: Any) -> tuple[Any, Any]:
+    if isinstance(unpacked, tuple | list) and len(unpacked) == 2:
+        return unpacked[0], unpacked[1]
+    got = f"a {type(unpacked).__name__}"
+    if isinstance(unpacked, Tensor):
+        got += f" of shape {tuple(unpacked.shape)}"
+    raise DataError(f"unpack must return (inputs, targets); got {got}: return a pair")
 
 
 def _input_device(model: nn.Module, device: torch.device | str | None) -> torch.device:

@@ -147,8 +147,8 @@ class Diagnosis:
         if self.first_collapsed_layer is None:
             return f"Not collapsed: {name} hold in no run of layers up to the last ({aside})."
         return (
-            f"Collapsed from {self.first_collapsed_layer} on: {depth} of {total} layers satisfy "
-            f"{name} ({aside})."
+            f"Collapsed from {self.first_collapsed_layer or 'the model itself'} on: {depth} of "
+            f"{total} layers satisfy {name} ({aside})."
         )
 
 
@@ -173,6 +173,11 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     """
     if rule not in _RULES:
         raise ArgumentError(f"rule must be 'all' or 'nrc1'; got {rule!r}")
+    if not isinstance(measurement, Measurement):
+        raise ArgumentError(
+            f"measurement must be a deepnrc.Measurement; got a {type(measurement).__name__}: pass "
+            "what deepnrc.measure(model, loader) returns"
+        )
     limits = Thresholds.of(thresholds, classify=measurement.task == "classification")
     judged = [layer for layer in measurement if layer.role == "path" and layer.rows]
     found = [conditions(layer, measurement, limits) for layer in judged]

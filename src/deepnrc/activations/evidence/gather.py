@@ -126,6 +126,17 @@ def _looked(
 def _check_width(layer: WeightLayer, activation: Tensor) -> None:
     """Name the layer before torch names two shapes."""
     axis, width = layer.feature_axis, layer.feature_dim
+    if activation.layout != torch.strided or activation.is_nested:
+        kind = "nested" if activation.is_nested else "sparse"
+        raise LayerError(
+            f"layer '{layer.name}' is given a {kind} tensor, whose rows cannot be summed: make it "
+            "dense (with padding and mask=) in unpack="
+        )
+    if torch._C._functorch.is_batchedtensor(activation):
+        raise LayerError(
+            f"layer '{layer.name}' is called inside torch.vmap: measure the stacked models one by "
+            "one"
+        )
     if activation.ndim < -axis or activation.shape[axis] != width:
         what = (
             f"{width} channels before {-1 - axis} spatial axes"

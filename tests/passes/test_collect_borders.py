@@ -1,0 +1,138 @@
+"""Models and inputs at the border: cast and said, or refused with what to do."""
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+import deepnrc
+from deepnrc.errors import ArgumentError, DataError, LayerError
+from helpers import regression_data, small_network
+
+
+class Force(nn.Module):
+    """−dE/dx by autograd, as in force fields and physics-informed networks."""
+
+    def __init__(self):
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+
+    def forward(self, x):
+        x = x.clone().requires_grad_()
+        return -torch.autograd.grad(self.energy(x).sum(), x)[0]
+
+
+def test_a_model_that_differentiates_in_its_forward():
+    x, _ = regression_data(40)
+    got = deepnrc.measure(Force(), [(x, x)])
+    assert got.names == ("energy.0", "energy.2")
+    assert not torch.is_grad_enabled() or got.model_mse > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (torch.float32, torch.float64),
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.int64),
+    ],
+)
+def test_inputs_of_another_dtype_are_cast_and_it_is_said(model, inputs):
+    x, y = regression_data(40)
+    x = (4 * x).to(inputs)
+    got = deepnrc.measure(small_network().to(model), [(x, y)])
+    assert got.notes == (f"inputs were cast to {model}, the model's own dtype",)
+    assert f"cast to {model}" in str(got)
+    expected = deepnrc.measure(small_network().to(model), [(x.to(model), y)])
+    assert expected.notes == ()
+    assert repr(got.layers) == repr(expected.layers)
+
+
+def test_a_model_on_the_meta_device():
+    with torch.device("meta"):
+        model = small_network()
+    with pytest.raises(LayerError, match="is on the meta device, where weights have no values"):
+        deepnrc.measure(model, [regression_data()])
+
+
+def test_an_exported_graph():
+    x, y = regression_data(40)
+    module = torch.export.export(small_network().eval(), (x,)).module()
+    with pytest.raises(
+        LayerError, match=r"exported graph .*: measure the module that was exported"
+    ):
+        deepnrc.measure(module, [(x, y)])
+
+
+def test_sparse_inputs():
+    x, y = regression_data(40)
+    with pytest.raises(LayerError, match=r"layer '0' is given a sparse tensor, .* make it dense"):
+        deepnrc.measure(small_network(), [(x.to_sparse(), y)])
+
+
+def test_vmap_inside_forward():
+    stacked, _ = torch.func.stack_module_state([small_network(seed=i) for i in range(3)])
+
+    def forward(model, x):
+        call = torch.func.functional_call
+        return torch.vmap(lambda weights: call(model, weights, (x,)))(stacked).mean(0)
+
+    with pytest.raises(
+        LayerError, match=r"layer '\w' is called inside torch\.vmap: measure the st"
+    ):
+        deepnrc.measure(small_network(), [regression_data()], forward=forward)
+
+
+def test_unpack_that_gives_no_pair():
+    message = r"unpack must return \(inputs, targets\); got a Tensor of shape \(40, 8\): return a p"
+    with pytest.raises(DataError, match=message):
+        deepnrc.measure(small_network(), [regression_data()], unpack=lambda batch: batch[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"forward": lambda x: x}, r"forward must be a function of \(model, inputs\); calling it"),
+        ({"unpack": lambda: None}, r"unpack must be a function of \(batch\); calling it so fails"),
+    ],
+)
+def test_functions_of_other_arguments(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        deepnrc.measure(small_network(), [regression_data()], **options)
+
+
+def test_the_same_model_in_two_threads():
+    model, batch = small_network(), regression_data(40)
+    expected = repr(deepnrc.measure(model, [batch]).layers)
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(model, x):
+        entered.set()
+        release.wait(10)
+        return model(x)
+
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(deepnrc.measure(model, [batch], forward=slow))
+    )
+    thread.start()
+    assert entered.wait(10)
+    with pytest.raises(ArgumentError, match="model is being measured already, in another thread"):
+        deepnrc.measure(model[0], [(batch[0], batch[1])])
+    release.set()
+    thread.join()
+    assert repr(found[0].layers) == expected
+    assert repr(deepnrc.measure(model, [batch]).layers) == expected  # free again
+
+
+def test_a_measurement_inside_its_own_forward():
+    model, batch = small_network(), regression_data(40)
+
+    def nested(model, x):
+        deepnrc.measure(model, [batch])
+        return model(x)
+
+    with pytest.raises(ArgumentError, match=r"or inside its own forward=: wait for that to end"):
+        deepnrc.measure(model, [batch], forward=nested)
+    assert deepnrc.measure(model, [batch]).samples == 40
