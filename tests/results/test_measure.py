@@ -311,3 +311,19 @@ def test_models_that_cannot_be_measured_say_what_to_do():
         deepnrc.measure(lazy, [(x, y)])
     lazy(x)
     assert deepnrc.measure(lazy, [(x, y)]).names == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "large", "width"), [(torch.bfloat16, 3000.0, 256), (torch.float16, 1000.0, 4)]
+)
+def test_one_large_constant_unit_does_not_hide_the_others(dtype, large, width):
+    """The targets are two of the features, so that the linear prediction is exact."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(500, width, generator=generator)
+    features[:, 0] = large
+    features = features.to(dtype)
+    model = nn.Linear(width, 2, bias=False).to(dtype)
+    (layer,) = deepnrc.measure(model, [(features, features[:, 1:3].double())])
+    assert "noise_component" not in layer.undefined
+    # Moments of variance 1 in float64: a difference of numbers near 1 leaves a few eps.
+    assert layer.linear_prediction_mse < 1e-14

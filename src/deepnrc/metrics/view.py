@@ -106,8 +106,9 @@ class LayerView:
             if bool((moments.feature_mean == 0).all()):
                 return Undefined("the layer is dead: its features are 0 for every sample")
             return Undefined("the features are the same for every sample")
-        size = float(moments.feature_mean.square().sum())
-        if variance <= (2 * self.feature_eps) ** 2 * size:
+        # Unit by unit: one large constant unit says nothing of the variance of the others.
+        rounding = (2 * self.feature_eps * moments.feature_mean).square()
+        if bool((moments.feature_covariance.diagonal() <= rounding).all()):
             return Undefined(
                 "the features are the same for every sample, to the rounding of their dtype"
             )
