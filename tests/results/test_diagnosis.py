@@ -41,6 +41,7 @@ def layer(name, *, eigenvalues=(3.0, 2.0, 0.01), undefined=(), **values):
         "collapse": None,
         "extra": {},
         "role": "path",
+        "at_target_rank": None,
         **GOOD,
         **values,
     }

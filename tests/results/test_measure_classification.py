@@ -266,7 +266,11 @@ def test_a_loader_that_can_be_read_once_is_refused_before_anything_runs():
     calls = []
     message = "task='classification' takes two passes over the loader, but a generator can be read"
     with pytest.raises(ArgumentError, match=message):
-        measured(small_network(t=4), (x for x in [classes_data()]), forward=calls.append)
+        measured(
+            small_network(t=4),
+            (x for x in [classes_data()]),
+            forward=lambda *given: calls.append(given),
+        )
     assert calls == []
 
 

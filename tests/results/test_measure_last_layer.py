@@ -227,7 +227,12 @@ def test_a_loader_that_can_be_read_once_is_refused_before_anything_runs():
         "only once: pass a DataLoader or a list of batches"
     )
     with pytest.raises(ArgumentError, match=message):
-        measured(small_network(), loader, last_layer="centred", forward=calls.append)
+        measured(
+            small_network(),
+            loader,
+            last_layer="centred",
+            forward=lambda *given: calls.append(given),
+        )
     assert calls == []
     assert len(list(loader)) == 3
     once = measured(small_network(), iter(in_batches(x, y)), last_layer="paper2024")

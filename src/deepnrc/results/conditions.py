@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.measurement import Measurement
+from deepnrc.results.signal_values import SignalValues
 from deepnrc.results.thresholds import Thresholds
 from deepnrc.support.text import number
 
@@ -29,17 +30,21 @@ class Condition:
 def conditions(
     layer: LayerMeasurement, measurement: Measurement, limits: Thresholds
 ) -> tuple[Condition, ...]:
-    """NRC1 to NRC4 at a layer, NC4 in NRC4's place for a classification."""
+    """NRC1 to NRC4 at a layer, NC4 in NRC4's place for a classification.
+
+    Where the targets are of low rank, NRC1 to NRC3 are those at their rank.
+    """
+    at = layer.at_target_rank or layer
     return (
-        _compared("nrc1", layer, "noise_component", limits.noise_tol, at_most=True),
-        _compared("nrc2", layer, "signal_target_cka", limits.cka_tol, at_most=False),
-        _compared("nrc3", layer, "feature_weight_alignment", limits.alignment_tol, at_most=False),
+        _compared("nrc1", at, "noise_component", limits.noise_tol, at_most=True),
+        _compared("nrc2", at, "signal_target_cka", limits.cka_tol, at_most=False),
+        _compared("nrc3", at, "feature_weight_alignment", limits.alignment_tol, at_most=False),
         _nc4(layer, limits) if limits.classify else _nrc4(layer, measurement, limits),
     )
 
 
 def _compared(
-    name: str, layer: LayerMeasurement, metric: str, limit: float, *, at_most: bool
+    name: str, layer: LayerMeasurement | SignalValues, metric: str, limit: float, *, at_most: bool
 ) -> Condition:
     label, value = name.upper(), getattr(layer, metric)
     if math.isnan(value):

@@ -4,6 +4,7 @@ No tensors here: a diagnosis follows from the measurement's numbers and stated t
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepnrc.errors import ArgumentError
@@ -87,6 +88,7 @@ class Diagnosis:
         thresholds: In force.
         verdicts: One for each layer that the predictions depend on, from the inputs on.
         not_judged: Why each other layer is left out, by name.
+        target_rank: k of NRC1 to NRC3 where the targets are of low rank; None elsewhere.
         first_collapsed_layer: Earliest layer from which on the rule holds to the last; None.
         first_collapsed_by_rule: The same under each rule.
         intrinsic: Intrinsic dimension with its evidence.
@@ -101,6 +103,7 @@ class Diagnosis:
     intrinsic: IntrinsicDimension
     bounds: tuple[BoundCheck, ...]
     not_judged: tuple[tuple[str, str], ...] = ()
+    target_rank: int | None = None
 
     def __str__(self) -> str:
         table = Table(
@@ -112,12 +115,22 @@ class Diagnosis:
         return "\n".join(
             [
                 *(self.headline, "", str(table), *failures),
+                *self._rank_lines,
                 *(f"{name}: not judged: {reason}" for name, reason in self.not_judged),
                 *("", f"Thresholds: {self.thresholds.describe()}"),
                 *("", *self.intrinsic.describe()),
                 *("", "Proposition 1 (residual ≤ √NRC1 + √(1 − NRC2)):"),
                 *(f"  {bound}" for bound in self.bounds),
             ]
+        )
+
+    @property
+    def _rank_lines(self) -> tuple[str, ...]:
+        if self.target_rank is None:
+            return ()
+        return (
+            f"NRC1 to NRC3 are judged at k = {self.target_rank}, the rank of the targets (99 % of "
+            "their variance); signal_rank= sets another k",
         )
 
     @property
@@ -203,8 +216,14 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
         first_collapsed_by_rule=tuple(first.items()),
         intrinsic=intrinsic_dimension(measurement, collapsed, limits.energy),
         bounds=tuple(BoundCheck.of(layer) for layer in judged),
+        target_rank=_target_rank(judged),
         not_judged=tuple((x.name, _reason(x)) for x in measurement if x not in judged),
     )
+
+
+def _target_rank(layers: Sequence[LayerMeasurement]) -> int | None:
+    ranks = [x.at_target_rank.signal_rank for x in layers if x.at_target_rank is not None]
+    return max(ranks, default=None)
 
 
 def _reason(layer: LayerMeasurement) -> str:

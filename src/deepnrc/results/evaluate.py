@@ -35,6 +35,7 @@ def evaluate(collection: Collection, **options: Any) -> Measurement:
     targets = collection.targets
     eigenvalues = symmetric_spectrum(targets.target_covariance).values.tolist()
     k = _signal_rank(chosen, eigenvalues)
+    r = _target_rank(chosen, eigenvalues)
     values, undefined = split_undefined(_own_predictions(collection, sum(eigenvalues)))
     own: dict[str, Any] = dict(values)
     last_layer = _last_layer(collection, chosen)
@@ -42,7 +43,7 @@ def evaluate(collection: Collection, **options: Any) -> Measurement:
         undefined["last_layer"] = last_layer.reason
     return Measurement(
         model=collection.model,
-        layers=tuple(layer_measurement(x, collection, chosen, k) for x in collection.layers),
+        layers=tuple(layer_measurement(x, collection, chosen, k, r) for x in collection.layers),
         samples=targets.count,
         batches=collection.batches,
         target_dim=targets.target_dim,
@@ -66,6 +67,14 @@ def _signal_rank(options: MeasureOptions, target_eigenvalues: list[float]) -> in
     if options.signal_rank == "targets":
         return energy_rank(target_eigenvalues) or 1
     return len(target_eigenvalues) - (options.task == "classification")
+
+
+def _target_rank(options: MeasureOptions, target_eigenvalues: list[float]) -> int | None:
+    """Rank of the targets where it is below their number and no signal rank was asked for."""
+    if options.signal_rank is not None or options.task == "classification":
+        return None
+    rank = energy_rank(target_eigenvalues)
+    return rank if rank is not None and rank < len(target_eigenvalues) else None
 
 
 def _own_predictions(collection: Collection, variance: float) -> dict[str, Any]:

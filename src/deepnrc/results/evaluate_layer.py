@@ -1,6 +1,8 @@
 """Every metric of one layer, from its moments and its weight."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -14,6 +16,7 @@ from deepnrc.metrics.view import LayerView, Undefined
 from deepnrc.passes.collection import Collection, LayerCollection
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
+from deepnrc.results.signal_values import signal_values
 
 __all__ = ["layer_measurement", "layer_view"]
 
@@ -40,17 +43,30 @@ def layer_view(layer: LayerCollection, options: MeasureOptions, signal_rank: int
 
 
 def layer_measurement(
-    layer: LayerCollection, collection: Collection, options: MeasureOptions, signal_rank: int
+    layer: LayerCollection,
+    collection: Collection,
+    options: MeasureOptions,
+    signal_rank: int,
+    target_rank: int | None = None,
 ) -> LayerMeasurement:
-    """The record of a layer; all of it undefined where it gave no rows."""
+    """The record of a layer; all of it undefined where it gave no rows.
+
+    Args:
+        layer: What the passes gave of it.
+        collection: Of all layers.
+        options: How to look at it.
+        signal_rank: k.
+        target_rank: Also evaluate the conditions at this k; None: at no other.
+    """
     if layer.moments is None:
         return _unseen(layer, options, signal_rank)
     view = layer_view(layer, options, signal_rank)
-    values, undefined = computed(CATALOGUE.values(), view)
+    found, undefined = computed(CATALOGUE.values(), view)
+    values: dict[str, Any] = dict(found)
     extra, reasons = computed(options.metrics, view)
     undefined |= reasons
     proposition, fit = proposition_1(view), linear_fit(view)
-    bounds = {}
+    bounds: dict[str, Any] = {}
     if isinstance(proposition, Undefined):
         undefined |= dict.fromkeys(("bound", "bound_residual"), proposition.reason)
     else:
@@ -77,7 +93,16 @@ def layer_measurement(
         depth=layer.depth,
         collapse=_collapse(layer, view, collection),
         extra=extra,
+        at_target_rank=None if target_rank is None else signal_values(_at(view, target_rank)),
     )
+
+
+def _at(view: LayerView, signal_rank: int) -> LayerView:
+    """The same view at a smaller k; spectra that were taken are kept."""
+    other = replace(view, signal_rank=signal_rank)
+    taken = {name: value for name, value in vars(view).items() if name.endswith("_spectrum")}
+    vars(other).update(taken)
+    return other
 
 
 def _collapse(

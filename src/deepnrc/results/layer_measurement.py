@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, ClassValues, LayerValues
+from deepnrc.results.signal_values import SignalValues
 from deepnrc.support.text import number
 
 __all__ = ["ClassCollapse", "LayerMeasurement"]
@@ -70,6 +71,8 @@ class LayerMeasurement(LayerValues, _Facts):
             branch; ``"uncalled"``; ``"unpaired"`` where its rows have no targets. Only those on
             the path are judged.
         depth: Most measured layers one after the other between the inputs and it.
+        at_target_rank: The conditions at the targets' own rank r, where that is below their
+            number t and no other signal rank was asked for; None elsewhere. Diagnoses go by it.
     """
 
     random_alignment: float = math.nan
@@ -85,6 +88,7 @@ class LayerMeasurement(LayerValues, _Facts):
     extra: Mapping[str, float] = field(default_factory=dict, metadata={"omit_empty": True})
     role: str = "path"
     depth: int = 0
+    at_target_rank: SignalValues | None = field(default=None, metadata={"omit_empty": True})
 
     @property
     def values(self) -> dict[str, float]:

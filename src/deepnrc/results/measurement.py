@@ -13,6 +13,7 @@ from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.layer_table import layer_table
+from deepnrc.results.signal_values import signal_table
 from deepnrc.storage.documents import read_document, write_document
 from deepnrc.storage.records import plain, restored
 from deepnrc.support.text import Table, counted, number
@@ -99,6 +100,14 @@ class Measurement:
 
     def __str__(self) -> str:
         parts = [self.summary, str(self.table)]
+        at_rank = [(x.name, x.at_target_rank) for x in self.layers if x.at_target_rank is not None]
+        if at_rank:
+            r = max(values.signal_rank for _, values in at_rank)
+            dims = counted(r, "direction holds", "directions hold")
+            parts.append(
+                f"The targets are of low rank: {dims} 99 % of their variance. The same at k = {r}, "
+                f"by which diagnoses go:\n{signal_table(at_rank)}"
+            )
         parts += self.notes
         parts += [f"not measured: {x.name}: {x.reason}" for x in self.skipped]
         return "\n".join(parts)
