@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from deepnrc.experiments.paper.catalog import all_claims, claims
-from deepnrc.experiments.paper.claim import Outcome, judge, main_setting, verdict
+from deepnrc.experiments.paper.claim import Claim, Outcome, judge, main_setting, verdict
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 
 
@@ -34,6 +34,14 @@ def test_without_runs_a_claim_is_open():
     verdicts = judge(all_claims(), {})
     assert {v.verdict for v in verdicts} == {"open"}
     assert verdicts[3].evidence == "no runs of true-rank"
+
+
+def test_a_claim_whose_test_fails_is_open_and_the_others_are_judged(groups):
+    broken = Claim("Own.", ("hopper",), lambda groups: groups["swimmer"])
+    fine = Claim("Fine.", ("hopper",), lambda groups: Outcome([("hopper", 1, 1)], "runs"))
+    first, second = judge([broken, fine], groups)
+    assert (first.verdict, first.evidence) == ("open", "its test failed (KeyError: 'swimmer')")
+    assert second.verdict == "holds"
 
 
 @pytest.mark.parametrize(

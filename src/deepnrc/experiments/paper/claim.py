@@ -96,7 +96,7 @@ class Claim:
 
 
 def judge(claims: Sequence[Claim], groups: Groups) -> list[Verdict]:
-    """Each claim on the runs at hand."""
+    """Each claim on the runs at hand; open where there are none, or where its test fails."""
     verdicts = []
     for claim in claims:
         here = {name: groups[name] for name in claim.groups if len(groups.get(name, ()))}
@@ -104,7 +104,12 @@ def judge(claims: Sequence[Claim], groups: Groups) -> list[Verdict]:
             missing = ", ".join(claim.groups)
             verdicts.append(Verdict(claim.text, 0, "open", f"no runs of {missing}"))
             continue
-        outcome = claim.test(here)
+        try:
+            outcome = claim.test(here)
+        except Exception as error:  # so that the page is still written
+            evidence = f"its test failed ({type(error).__name__}: {error})"
+            verdicts.append(Verdict(claim.text, 0, "open", evidence))
+            continue
         verdicts.append(Verdict(claim.text, outcome.cases, verdict(outcome), outcome.describe()))
     return verdicts
 

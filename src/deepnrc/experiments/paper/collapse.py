@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from deepnrc.experiments.paper.published import published
 from deepnrc.experiments.paper.runs import FinishedRun, GroupRuns
 from deepnrc.report.panels import median
-from deepnrc.support.text import number
+from deepnrc.support.text import counted, number
 
 __all__ = ["collapse_sentence", "decay_sentences", "first_collapsed"]
 
@@ -25,7 +25,7 @@ def collapse_sentence(runs: GroupRuns) -> str:
     last = each[0].measurement.names[-1]
     noise = median([run.measurement[-1].noise_component for run in each])
     error = median([run.measurement.model_mse for run in each])
-    lost = f" ({len(runs.failed)} runs failed)" if runs.failed else ""
+    lost = f" ({counted(len(runs.failed), 'run')} failed)" if runs.failed else ""
     return (
         f"{runs.title}: collapsed by all four conditions {_extent(each, 'all')}, by NRC1 alone "
         f"{_extent(each, 'nrc1')}; NRC1 at {last} {number(noise)}, MSE {number(error)}{lost}."

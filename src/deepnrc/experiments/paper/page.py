@@ -35,7 +35,7 @@ def reproduction_page(
         products: Figures and tables by name.
         verdicts: The verdicts on the claims.
         command: The command that made the page.
-        options: Those of its options that make a single figure again.
+        options: Those of its options that reproduce a single figure.
         machine: The machine that it ran on.
         date: The day, as YYYY-MM-DD.
         thresholds: The thresholds of the diagnosis, in words.

@@ -78,7 +78,7 @@ def reproduce(
         together: The number of runs that one worker trains at once, at most.
         published: Whether the published curves are drawn over ours.
         command: The command to name in the page.
-        options: Those of its options that make a single figure again.
+        options: Those of its options that reproduce a single figure.
         say: Called with a line of progress.
         on_status: Called with the status of every run.
 
@@ -135,7 +135,7 @@ def _make(
             written = write_product(product, folder, published=published)
         except FileError:
             raise
-        except Exception as error:  # whatever it is, the other figures are made
+        except Exception as error:  # so that the other figures are still made
             failed[name] = _why(error, groups, figure.groups)
             say(f"{name} failed: {failed[name]}")
             continue
