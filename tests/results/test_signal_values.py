@@ -84,3 +84,18 @@ def test_undefined_values_keep_their_reasons():
     layer = deepnrc.measure(model, [(x, y)])["2"]
     assert math.isnan(layer.at_target_rank.noise_component)
     assert layer.at_target_rank.undefined["noise_component"].startswith("the layer is dead")
+
+
+def test_without_it_noise_in_further_directions_would_veto():
+    """A weight of full rank reads three directions of noise beside the one that holds signal."""
+    model, [(x, y)] = collapsed()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for layer in (model[0], model[1]):
+            noise = torch.randn(layer.weight.shape, generator=generator)
+            layer.weight.add_(0.02 * layer.weight.norm() * noise / noise.norm())
+    batches = [(x, y)]
+    at_t = deepnrc.diagnose(deepnrc.measure(model, batches, signal_rank=4), error_factor=100.0)
+    default = deepnrc.diagnose(deepnrc.measure(model, batches), error_factor=100.0)
+    assert at_t.first_collapsed_layer is None
+    assert default.first_collapsed_layer == "1"

@@ -86,3 +86,13 @@ def test_freed_storages_leave_nothing_behind():
         return torch.cat([torch.ones(2, 4) for _ in range(50)])
 
     assert followed(reused)[0] == []
+
+
+def test_writing_without_returning():
+    def added(f, x):
+        out = torch.zeros(2, 4)
+        with torch.no_grad():
+            torch._foreach_add_([out], [f[1](x)])
+        return out
+
+    assert followed(added)[0] == [1]
