@@ -327,3 +327,18 @@ def test_one_large_constant_unit_does_not_hide_the_others(dtype, large, width):
     assert "noise_component" not in layer.undefined
     # Moments of variance 1 in float64: a difference of numbers near 1 leaves a few eps.
     assert layer.linear_prediction_mse < 1e-14
+
+
+@pytest.mark.parametrize("width", [127, 128, 512])
+def test_a_half_precision_weight_of_any_width_has_a_rank(width):
+    """Rounding moves singular values by a few thousandths of the largest, whatever the width."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(600, width, generator=generator)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Linear(width, 2, bias=False)
+    (exact,) = deepnrc.measure(model, [(x, x[:, :2])])
+    (half,) = deepnrc.measure(model.bfloat16(), [(x.bfloat16(), x[:, :2])])
+    assert half.alignment_rank == exact.alignment_rank == 2
+    # bfloat16 keeps three digits of features and weights.
+    assert half.feature_weight_alignment == pytest.approx(exact.feature_weight_alignment, abs=0.05)

@@ -72,8 +72,11 @@ class LayerView:
 
     @cached_property
     def weight_rank(self) -> int:
-        """Numerical rank of W, to the rounding of its own dtype."""
-        rtol = max(self.weight.shape) * self.weight_eps
+        """Numerical rank of W at its own dtype's rounding."""
+        # Rounding the entries of a half-precision weight moves singular values by about eps of the
+        # largest; the usual bound, eps times the width, would exceed 1 and leave no rank at all.
+        half = self.weight_eps > 1e-4
+        rtol = self.weight_eps * (2 if half else max(self.weight.shape))
         return numerical_rank(self.weight_spectrum.values, rtol=rtol)
 
     @cached_property
