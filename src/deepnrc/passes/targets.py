@@ -52,7 +52,6 @@ class Targets:
         self.kept: Tensor | None = None
         self.per_position = False
         self.samples = self.batches = self.batch_samples = 0
-        self.one_a_position = False
 
     @property
     def dim(self) -> int:
@@ -119,8 +118,6 @@ class Targets:
             if isinstance(given, Tensor):
                 return given.movedim(axis, -1)
             return np.moveaxis(np.asarray(given), axis, -1)
-        if self.one_a_position and np.ndim(given) == 2:
-            return given[..., None]
         return given
 
     def of_rows(self, rows: Rows) -> Tensor | Undefined:
