@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from deepnrc.activations.exclusive import exclusive
 from deepnrc.activations.layers import Skipped, WeightLayer, find_layers
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError, LayerError
@@ -23,15 +22,17 @@ from deepnrc.passes.layer_statistics import (
     MomentsByClass,
     RawUnitRows,
 )
+from deepnrc.passes.measurable import measurable
 from deepnrc.passes.model_error import CorrectDecisions, SquaredErrors
 from deepnrc.passes.options import MeasureOptions, takes_options
+from deepnrc.passes.placement import last_layer_name, placed_layers
 from deepnrc.passes.plan import plan_text, state_bound
 from deepnrc.passes.run import Run
 from deepnrc.passes.single_pass import Pass
 from deepnrc.passes.statistic import Statistic, stages
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["collect", "collect_with"]
+__all__ = ["collect", "collect_with", "statistics_of"]
 
 _NOT_A_REGRESSION = Undefined(
     "scores of classes are no predictions of the one-hot targets (if they are, measure them with "
@@ -56,14 +57,12 @@ def collect(model: nn.Module, loader: Iterable[Any], **options: Any) -> Collecti
 
 def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOptions) -> Collection:
     """`collect` with the options in one record."""
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model must be a torch.nn.Module; got {type(model).__name__}")
     if not isinstance(loader, Iterable):
         raise ArgumentError(
             "loader must be an iterable of (inputs, targets), a DataLoader or a list of batches; "
             f"got {type(loader).__name__}"
         )
-    statistics = _statistics(options)
+    statistics = statistics_of(options)
     if len(stages(statistics)) > 1 and isinstance(loader, Iterator):
         classify = options.task == "classification"
         what = "task='classification'" if classify else f"last_layer={options.last_layer!r}"
@@ -71,18 +70,8 @@ def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOption
             f"{what} takes two passes over the loader, but a {type(loader).__name__} can be read "
             "only once: pass a DataLoader or a list of batches"
         )
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
-    _check_kind(model)
-    with exclusive(model):
-        try:
-            return _collected_with(model, loader, options, statistics)
-        except NotImplementedError as error:
-            if "eval()" not in str(error):
-                raise
-            raise LayerError(
-                f"model is an exported graph ({type(model).__name__}), whose layers take no "
-                "hooks: measure the module that was exported"
-            ) from error
+    with measurable(model) as module:
+        return _collected_with(module, loader, options, statistics)
 
 
 def _collected_with(
@@ -119,17 +108,7 @@ def _collected_with(
     return collection
 
 
-def _check_kind(model: nn.Module) -> None:
-    """Refuse models whose modules cannot be run or hooked, before anything is changed in them."""
-    parameters = list(model.parameters())
-    if parameters and all(parameter.is_meta for parameter in parameters):
-        raise LayerError(
-            f"model {type(model).__name__} is on the meta device, where weights have no values: "
-            "make it on a real device, or load its weights with to_empty and load_state_dict"
-        )
-
-
-def _statistics(options: MeasureOptions) -> list[Statistic]:
+def statistics_of(options: MeasureOptions) -> list[Statistic]:
     """All that the options ask for, each after what it needs."""
     found: list[Statistic] = [JointMoments(options.precision)]
     if options.task == "classification":
@@ -164,7 +143,7 @@ def _collected(
             "pass reduce= a function of (name, activation, batch) that returns the rows and the "
             "number of the sample of each"
         )
-    placed = sorted((_placed(layer, run) for layer in called), key=_by_depth)
+    placed = placed_layers(called, run)
     names = {layer.name.partition("#")[0] for layer in called}
     unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
     classify = options.task == "classification"
@@ -175,38 +154,12 @@ def _collected(
         batches=first.targets.batches,
         squared_errors=_NOT_A_REGRESSION if classify else first.output("squared_errors"),
         correct=first.output("correct") if classify else None,
-        last=_last(first, placed, targets.target_dim),
+        last=last_layer_name(first, placed, targets.target_dim),
         skipped=skipped,
         state_bytes=bound,
         notes=run.notes,
         options=options,
     )
-
-
-def _placed(layer: LayerCollection, run: Run) -> LayerCollection:
-    """The layer with its place among the others, as the evidence shows it."""
-    assert run.evidence is not None
-    trail = run.evidence.layers.get(layer.name.partition("#")[0])
-    if trail is None:
-        return layer
-    notes = layer.notes
-    if trail.calls > 1 and "#" not in layer.name:
-        notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
-    return replace(layer, depth=trail.depth, on_path=trail.on_path, notes=notes)
-
-
-def _by_depth(layer: LayerCollection) -> tuple[bool, int]:
-    """Layers on the way to the predictions first, from the inputs on; then side branches."""
-    return not layer.on_path, layer.depth if layer.on_path else 0
-
-
-def _last(first: Pass, layers: Sequence[LayerCollection], target_dim: int) -> str | None:
-    """The layer whose output is the prediction; by its shape where predictions are not known."""
-    on_path = [x.name for x in layers if x.on_path and not x.unpaired]
-    found = [name for name in on_path if name in first.last]
-    if not found and (first.without_predictions or first.classify):
-        found = [x.name for x in layers if x.name in on_path and len(x.weight) == target_dim]
-    return found[-1] if found else None
 
 
 def _with_classes(options: MeasureOptions, collection: Collection) -> MeasureOptions:

@@ -1,0 +1,46 @@
+"""Where the layers that a pass saw stand on the way from the inputs to the predictions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from deepnrc.passes.collection import LayerCollection
+from deepnrc.passes.run import Run
+from deepnrc.passes.single_pass import Pass
+
+__all__ = ["last_layer_name", "placed_layers"]
+
+
+def placed_layers(called: Iterable[LayerCollection], run: Run) -> list[LayerCollection]:
+    """Layers on the way to the predictions first, from the inputs on; then side branches."""
+
+    def by_depth(layer: LayerCollection) -> tuple[bool, int]:
+        return not layer.on_path, layer.depth if layer.on_path else 0
+
+    return sorted((_placed(layer, run) for layer in called), key=by_depth)
+
+
+def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: int) -> str | None:
+    """The layer whose output is the prediction; by its shape where predictions are not known.
+
+    Args:
+        one: That was run, the first.
+        layers: That it saw, with their places.
+        target_dim: t.
+    """
+    on_path = [x.name for x in layers if x.on_path and not x.unpaired]
+    found = [name for name in on_path if name in one.last]
+    if not found and (one.without_predictions or one.classify):
+        found = [x.name for x in layers if x.name in on_path and len(x.weight) == target_dim]
+    return found[-1] if found else None
+
+
+def _placed(layer: LayerCollection, run: Run) -> LayerCollection:
+    """The layer with its place among the others, as the evidence shows it."""
+    assert run.evidence is not None
+    trail = run.evidence.layers.get(layer.name.partition("#")[0])
+    if trail is None:
+        return layer
+    notes = layer.notes
+    if trail.calls > 1 and "#" not in layer.name:
+        notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
+    return replace(layer, depth=trail.depth, on_path=trail.on_path, notes=notes)
