@@ -15,6 +15,7 @@ from deepnrc.results.evaluate import evaluate
 from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
 from deepnrc.results.measure import measure
 from deepnrc.results.measurement import Measurement, load
+from deepnrc.results.plan import LayerPlan, Plan, plan
 
 __all__ = [
     "ClassCollapse",
@@ -22,12 +23,14 @@ __all__ = [
     "Diagnosis",
     "LastLayer",
     "LayerMeasurement",
+    "LayerPlan",
     "LayerView",
     "MeasureOptions",
     "Measurement",
     "Metric",
     "Moments",
     "Monitor",
+    "Plan",
     "Undefined",
     "__version__",
     "collect",
@@ -38,5 +41,6 @@ __all__ = [
     "load",
     "measure",
     "models",
+    "plan",
     "theory",
 ]

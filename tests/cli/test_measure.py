@@ -185,3 +185,14 @@ def test_on_a_terminal_the_table_is_drawn_and_the_plan_said(folder):
     assert "\x1b[1m" in text  # headings in bold
     assert "last layer, conditions of 2024: NRC3" in text  # the notes below the table
     assert "Thresholds" in text
+
+
+def test_plan_shows_what_would_be_measured_and_measures_nothing(folder):
+    _, name = folder
+    result = CliRunner().invoke(
+        app, ["measure", "--model", f"{name}:make", "--data", f"{name}:data", "--plan"]
+    )
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Sequential: 2 layers, a batch of 60 samples with 2 targets; ")
+    assert "gives the predictions" in result.stdout
+    assert "NRC1" not in result.stdout

@@ -39,6 +39,7 @@ def measure(
     cka_tol: parameters.CkaTol = 0.8,
     alignment_tol: parameters.AlignmentTol = 0.8,
     error_factor: parameters.ErrorFactor = 1.5,
+    plan: parameters.Plan = False,
     as_json: parameters.AsJson = False,
     as_csv: parameters.AsCsv = False,
     save: parameters.Save = None,
@@ -59,6 +60,9 @@ def measure(
     given: dict[str, Any] = {"center": center, "intercept": intercept, "last_layer": last_layer}
     given |= {"layers": layers or None, "signal_rank": _number_or_text(signal_rank)}
     options |= {name: value for name, value in given.items() if value is not None}
+    if plan:
+        show_measurement(deepnrc.plan(network, loader, **options))
+        return
     measurement = deepnrc.measure(network, loader, **options)
     tolerances = {"noise_tol": noise_tol, "cka_tol": cka_tol, "alignment_tol": alignment_tol}
     diagnosis = deepnrc.diagnose(measurement, rule=rule, error_factor=error_factor, **tolerances)

@@ -38,6 +38,7 @@ CkaTol = Annotated[float, Option(help="NRC2 at least this.")]
 AlignmentTol = Annotated[float, Option(help="NRC3 at least this.")]
 ErrorFactor = Annotated[float, Option(help="NRC4 at most this times the model's error.")]
 
+Plan = Annotated[bool, Option("--plan", help="Only show what would be measured, and how.")]
 AsJson = Annotated[bool, Option("--json", help="Print the whole record as JSON.")]
 AsCsv = Annotated[bool, Option("--csv", help="Print one line a layer as CSV.")]
 Save = Annotated[Path | None, Option(help="Also write the record to this file.")]

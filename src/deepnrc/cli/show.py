@@ -1,4 +1,4 @@
-"""Measurements on the screen: a rich table on a terminal, plain text in a pipe."""
+"""Measurements and plans on the screen: a rich table on a terminal, plain text in a pipe."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -10,11 +10,12 @@ import rich.table
 if TYPE_CHECKING:
     from deepnrc.results.diagnosis import Diagnosis
     from deepnrc.results.measurement import Measurement
+    from deepnrc.results.plan import Plan
 
 __all__ = ["show_diagnosis", "show_measurement"]
 
 
-def show_measurement(measurement: "Measurement", *, title: str | None = None) -> None:
+def show_measurement(measurement: "Measurement | Plan", *, title: str | None = None) -> None:
     """Summary, table and footnotes on standard output."""
     if title:
         print(f"\n{title}")

@@ -103,7 +103,9 @@ def _collected_with(
         for name, layer in before.items():
             if name not in summed.without_sums:
                 _check_rows(layer, added.get(name))
-        both = tuple(added.get(layer.name, layer) for layer in collection.layers)
+        # Layers without rows keep what the first pass said of them.
+        kept = {name: layer for name, layer in added.items() if name in before}
+        both = tuple(kept.get(layer.name, layer) for layer in collection.layers)
         collection = replace(collection, layers=both)
     return collection
 

@@ -1,5 +1,6 @@
 """Which target belongs to which row of a layer: by evidence, not by a count that fits."""
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +17,10 @@ __all__ = ["Pairing"]
 class Pairing:
     """Turns what enters a layer into rows that know their samples.
 
+    Attributes:
+        masked: Layers whose rows left out positions.
+        positions: Sizes of the axes of positions, by the layer's name.
+
     Args:
         reduce: The rule.
         evidence: From a part of the first batch.
@@ -24,7 +29,8 @@ class Pairing:
     def __init__(self, reduce: Reduce, evidence: BatchEvidence) -> None:
         self._reduce, self._evidence = reduce, evidence
         self._layouts: dict[str, list[Layout | Undefined]] = {}
-        self.masked: set[str] = set()  # layers whose rows left out positions
+        self.masked: set[str] = set()
+        self.positions: dict[str, tuple[int, ...]] = {}
 
     def rows(
         self,
@@ -63,8 +69,8 @@ class Pairing:
             return Undefined(
                 f"its input holds {len(features)} samples in a batch of {samples} targets"
             )
-        positions = features[0, ..., 0].numel() if samples else 0
-        if mask is not None and tuple(mask.shape) != (samples, positions):
+        self.positions[name] = grid = tuple(features.shape[1:-1])
+        if mask is not None and tuple(mask.shape) != (samples, math.prod(grid)):
             mask = None
         if mask is not None:
             self.masked.add(name)

@@ -28,6 +28,7 @@ class Run:
 
     Attributes:
         evidence: From a part of the first batch; known once a batch was read.
+        pairing: How activations become rows; known once a batch was read.
         notes: What should be known of how batches were read.
 
     Args:
@@ -47,7 +48,7 @@ class Run:
         self._model, self._loader, self._layers = model, loader, layers
         self._options = options
         self._device = _input_device(model, options.device)
-        self._pairing: Pairing | None = None
+        self.pairing: Pairing | None = None
         self.evidence: BatchEvidence | None = None
         self.notes: tuple[str, ...] = ()
         self._dtype: torch.dtype | None = None  # that inputs are cast to
@@ -66,13 +67,13 @@ class Run:
                 inputs, targets = _pair(unpack(batch))
                 inputs = to_device(inputs, self._device)
                 predict = functools.partial(self._predict, forward)
-                if self._pairing is None and len(targets) > 0:
+                if self.pairing is None and len(targets) > 0:
                     one.paused = True  # what is looked at here is run again to be measured
                     self._look(batch, inputs, targets, predict)
                     one.paused = False
-                one.paused = self._pairing is None  # an empty batch shows nothing
-                if self._pairing is not None:
-                    one.use(self._pairing)
+                one.paused = self.pairing is None  # an empty batch shows nothing
+                if self.pairing is not None:
+                    one.use(self.pairing)
                 if one.targets.needs_classes and self.evidence is not None:
                     one.targets.find_classes(targets, self.evidence.predictions)
                 one.start_batch(targets, batch, batch_mask(options.mask, batch, inputs))
@@ -115,7 +116,7 @@ class Run:
         options = self._options
         with preserved_state(self._model):
             self.evidence = self._gathered(predict, inputs, targets)
-        self._pairing = Pairing(options.reduce, self.evidence)
+        self.pairing = Pairing(options.reduce, self.evidence)
         unused = unused_masks(options.mask, batch, inputs)
         if unused:
             self.notes += (
