@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from deepnrc.activations.layers import Skipped, find_layers
 from deepnrc.activations.preserved_state import preserved_state
@@ -79,13 +80,13 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
 
     Args:
         model: Any module.
-        batch: As a loader gives it.
+        batch: As a loader gives it, or a loader.
         options: Of the measurement.
     """
     statistics = statistics_of(options)
     with measurable(model) as module, preserved_state(module):
         layers, skipped = find_layers(module, options.layers, options.exclude)
-        run = Run(module, [batch], layers, options)
+        run = Run(module, [_one(batch)], layers, options)
         one = run.through(Pass(layers, [_CountedRows()], options), label="planning")
         if run.pairing is None:
             raise DataError("the batch holds no sample: pass one with at least two")
@@ -113,3 +114,15 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
         },
         notes=run.notes,
     )
+
+
+def _one(batch: Any) -> Any:
+    """The batch, or the first of a loader; a list that holds a tensor is a batch, as collated."""
+    is_loader = isinstance(batch, DataLoader) or (
+        isinstance(batch, list) and all(isinstance(x, tuple | list | Mapping) for x in batch)
+    )
+    if not is_loader:
+        return batch
+    for first in batch:
+        return first
+    raise DataError("the loader yields no batch: it is empty")

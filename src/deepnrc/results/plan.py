@@ -1,14 +1,11 @@
 """The plan of a measurement: what would be measured, how, and what would not and why."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.utils.data import DataLoader
 
 from deepnrc.activations.layers import Skipped
-from deepnrc.errors import DataError
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.passes.dry_run import DryRun, dry_run
 from deepnrc.passes.options import MeasureOptions, takes_options
@@ -143,8 +140,6 @@ def plan(model: nn.Module, batch: Any, **options: Any) -> Plan:
         >>> planned["0"].role, planned["1"].role
         ('path', 'last')
     """
-    if isinstance(batch, DataLoader) or (isinstance(batch, list) and _holds_batches(batch)):
-        batch = _first(batch)
     shown = dry_run(model, batch, MeasureOptions.of(options))
     layers = tuple(_layer_plan(layer, shown) for layer in shown.layers)
     return Plan(
@@ -157,17 +152,6 @@ def plan(model: nn.Module, batch: Any, **options: Any) -> Plan:
         state_bytes=sum(shown.state_bytes.values()),
         notes=shown.notes,
     )
-
-
-def _holds_batches(given: list[Any]) -> bool:
-    """Whether a list is a loader; one that holds a tensor is a batch, as workers collate it."""
-    return all(isinstance(item, tuple | list | Mapping) for item in given)
-
-
-def _first(batches: Iterable[Any]) -> Any:
-    for batch in batches:
-        return batch
-    raise DataError("the loader yields no batch: it is empty")
 
 
 def _layer_plan(layer: LayerCollection, shown: DryRun) -> LayerPlan:
