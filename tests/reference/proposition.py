@@ -1,6 +1,7 @@
 """Both sides of [RU26, Proposition 1], with the explicit N × N projector on the targets."""
 
 import numpy as np
+from scipy.optimize import linprog
 
 from reference.alignment import signal_target_cka
 from reference.features import center
@@ -19,3 +20,23 @@ def proposition_1(H, Y, k):
     misalignment = 1 - signal_target_cka(H, Y, k)
     rhs = np.sqrt(noise_component(H, k)) + np.sqrt(np.maximum(misalignment, 0.0))  # −1e-16 to 0
     return lhs, float(rhs)
+
+
+def least_explained(features, targets, shared):
+    """Least Σ λ_i Σ_j M_ij over doubly substochastic M with Σ λ_i μ_j M_ij = shared, by a solver.
+
+    M_ij are the squared cosines of the i-th direction of the features and the j-th of the targets.
+    """
+    k, r = len(features), len(targets)
+    cost = np.repeat(features, r)
+    rows = [np.repeat(np.eye(k)[i], r) for i in range(k)]
+    columns = [np.tile(np.eye(r)[j], k) for j in range(r)]
+    solved = linprog(
+        cost,
+        A_ub=np.array(rows + columns),
+        b_ub=np.ones(k + r),
+        A_eq=[np.outer(features, targets).ravel()],
+        b_eq=[shared],
+    )
+    assert solved.success, solved.message
+    return float(solved.fun)

@@ -293,19 +293,29 @@ def test_constant_targets_leave_the_targets_dimension_undefined():
     assert "the same of the targets: undefined" in str(diagnosis)
 
 
-def test_proposition_1_is_reported_layer_by_layer():
+def test_the_bound_that_holds_is_shown_and_where_the_published_one_fails():
     m = measurement(
-        layer("a"),
-        layer("b", bound_residual=0.4),
+        layer("a", spectral_bound=0.25),
+        layer("b", bound_residual=0.4, spectral_bound=0.45),
         layer("c", bound=math.nan, bound_residual=math.nan),
-        layer("d", bound_residual=0.3 + 5e-8),  # roots of rounding do not decide
+        layer("d", bound_residual=0.3 + 5e-8, spectral_bound=math.nan),  # roots of rounding do not decide
     )
     diagnosis = diagnose(m)
     assert [check.holds for check in diagnosis.bounds] == [True, False, None, True]
     text = str(diagnosis)
-    assert "a: 0.100 ≤ 0.300, holds" in text
-    assert "b: 0.400 > 0.300, does not hold" in text
-    assert "c: undefined, as its NRC1 or NRC2 is" in text
+    assert text.endswith(
+        "\nShare of the features that the targets do not explain, at most (NRC1, NRC2, spectra):\n"
+        "  a: 0.100 ≤ 0.250\n"
+        "  b: 0.400 ≤ 0.450\n"
+        "  c: undefined, as its NRC1 or NRC2 is\n"
+        "  d: 0.300, its bound was not recorded then\n"
+        "  the published bound of it, √NRC1 + √(1 − NRC2) (Proposition 1), does not hold at b "
+        "(0.400 > 0.300)"
+    )
+
+
+def test_the_published_bound_is_not_mentioned_where_it_holds():
+    assert "Proposition 1" not in str(diagnose(measurement(layer("a", spectral_bound=0.25))))
 
 
 def linear_model(*weights):
@@ -327,6 +337,7 @@ def test_the_published_bound_fails_on_the_counterexample(rng):
     assert check.residual == pytest.approx((0.1 / 1.1) ** 0.5, rel=1e-6)
     assert check.bound == pytest.approx((1 - 1 / 1.01) ** 0.5, rel=1e-5)
     assert check.holds is False
+    assert check.residual <= check.spectral
 
 
 def test_a_hand_made_network_collapses_where_it_was_made_to(rng):

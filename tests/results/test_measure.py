@@ -138,7 +138,7 @@ def test_a_layer_that_saw_no_rows_is_undefined_with_the_reason(measurement):
     layer = measurement["0.self_attn.out_proj"]
     assert (layer.rows, layer.calls, layer.eigenvalues) == (0, 0, ())
     assert all(math.isnan(value) for value in layer.values.values())
-    assert set(layer.undefined) == {*CATALOGUE, "bound", "bound_residual"}
+    assert set(layer.undefined) == {*CATALOGUE, "bound", "bound_residual", "spectral_bound"}
     assert set(layer.undefined.values()) == {
         "the layer saw no rows: its forward was never called (not used by the model, or its weight "
         "is used directly by a fused kernel)"

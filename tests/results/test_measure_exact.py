@@ -230,7 +230,8 @@ def test_a_value_that_is_nan_has_a_reason_and_no_other(generator):
         X = torch.randn(N, widths[0], generator=generator, dtype=torch.float64)
         Y = torch.randn(N, widths[-1], generator=generator, dtype=torch.float64)
         for layer in measure(mlp(generator, widths), [(X, Y)], progress=False):
-            values = {**layer.values, "bound": layer.bound, "bound_residual": layer.bound_residual}
+            bounds = ("bound_residual", "bound", "spectral_bound")
+            values = {**layer.values, **{name: getattr(layer, name) for name in bounds}}
             undefined = {name for name, value in values.items() if math.isnan(value)}
             assert undefined == set(layer.undefined)
 

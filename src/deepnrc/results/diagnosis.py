@@ -3,19 +3,18 @@
 No tensors here: a diagnosis follows from the measurement's numbers and stated thresholds alone.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepnrc.errors import ArgumentError
-from deepnrc.metrics.proposition import Proposition1
+from deepnrc.results.bounds import BoundCheck, bound_lines
 from deepnrc.results.conditions import Condition, conditions
 from deepnrc.results.intrinsic import IntrinsicDimension, intrinsic_dimension
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.thresholds import Thresholds
 from deepnrc.support.keywords import keywords_of
-from deepnrc.support.text import Table, number
+from deepnrc.support.text import Table
 
 __all__ = ["BoundCheck", "Diagnosis", "LayerVerdict", "diagnose"]
 
@@ -53,33 +52,6 @@ class LayerVerdict:
 
 
 @dataclass(frozen=True)
-class BoundCheck:
-    """Proposition 1 of [RU26] at a layer: residual ≤ bound; NaN and None where undefined."""
-
-    layer: str
-    residual: float
-    bound: float
-    holds: bool | None
-
-    @classmethod
-    def of(cls, layer: LayerMeasurement) -> "BoundCheck":
-        """The check of a measured layer."""
-        if math.isnan(layer.bound):
-            return cls(layer.name, math.nan, math.nan, None)
-        holds = Proposition1(layer.bound_residual, layer.bound).holds
-        return cls(layer.name, layer.bound_residual, layer.bound, holds)
-
-    def __str__(self) -> str:
-        if self.holds is None:
-            return f"{self.layer}: undefined, as its NRC1 or NRC2 is"
-        relation, verdict = ("≤", "holds") if self.holds else (">", "does not hold")
-        left, right = number(self.residual), number(self.bound)
-        if left == right:  # show what the verdict rests on
-            left, right = f"{self.residual:.6g}", f"{self.bound:.6g}"
-        return f"{self.layer}: {left} {relation} {right}, {verdict}"
-
-
-@dataclass(frozen=True)
 class Diagnosis:
     """The judgement of a measurement.
 
@@ -92,7 +64,7 @@ class Diagnosis:
         first_collapsed_layer: Earliest layer from which on the rule holds to the last; None.
         first_collapsed_by_rule: The same under each rule.
         intrinsic: Intrinsic dimension with its evidence.
-        bounds: Proposition 1 at each layer.
+        bounds: What the targets leave unexplained of each layer, and bounds of it.
     """
 
     rule: str
@@ -119,8 +91,7 @@ class Diagnosis:
                 *(f"{name}: not judged: {reason}" for name, reason in self.not_judged),
                 *("", f"Thresholds: {self.thresholds.describe()}"),
                 *("", *self.intrinsic.describe()),
-                *("", "Proposition 1 (residual ≤ √NRC1 + √(1 − NRC2)):"),
-                *(f"  {bound}" for bound in self.bounds),
+                *("", *bound_lines(self.bounds)),
             ]
         )
 

@@ -25,6 +25,8 @@ _UNSEEN = (
     "used directly by a fused kernel)"
 )
 
+_BOUNDS = ("bound_residual", "bound", "spectral_bound")
+
 
 def layer_view(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerView:
     """What the metrics see of a layer that was called."""
@@ -68,9 +70,10 @@ def layer_measurement(
     proposition, fit = proposition_1(view), linear_fit(view)
     bounds: dict[str, Any] = {}
     if isinstance(proposition, Undefined):
-        undefined |= dict.fromkeys(("bound", "bound_residual"), proposition.reason)
+        undefined |= dict.fromkeys(_BOUNDS, proposition.reason)
     else:
-        bounds = {"bound": proposition.bound, "bound_residual": proposition.residual}
+        both = (proposition.residual, proposition.published, proposition.spectral)
+        bounds = dict(zip(_BOUNDS, both, strict=True))
     if "feature_weight_alignment" not in undefined:
         bounds["random_alignment"] = random_alignment(view.width, view.alignment_rank)
     return LayerMeasurement(
@@ -136,7 +139,7 @@ def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator
 
 
 def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerMeasurement:
-    names = [*CATALOGUE, "bound", "bound_residual", *(metric.name for metric in options.metrics)]
+    names = [*CATALOGUE, *_BOUNDS, *(metric.name for metric in options.metrics)]
     classify = options.task == "classification"
     reason = _UNSEEN if layer.unpaired is None else layer.unpaired.reason
     return LayerMeasurement(

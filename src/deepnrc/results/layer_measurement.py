@@ -61,7 +61,9 @@ class LayerMeasurement(LayerValues, _Facts):
         linear_prediction_floor: Rounding bound of ``linear_prediction_mse``.
         linear_prediction_rank: Feature directions that the linear prediction kept.
         bound_residual: Left side of Proposition 1.
-        bound: Right side of Proposition 1.
+        bound: Right side of Proposition 1, as published; it does not hold for all spectra.
+        spectral_bound: A right side that always holds, from NRC1, NRC2 and the spectra; NaN in
+            records of versions before it.
         eigenvalues: Of the features' covariance, descending.
         undefined: Reason by name of each undefined value.
         notes: What else should be known when reading the values.
@@ -81,6 +83,7 @@ class LayerMeasurement(LayerValues, _Facts):
     linear_prediction_rank: int = 0
     bound_residual: float = math.nan
     bound: float = math.nan
+    spectral_bound: float = math.nan
     eigenvalues: tuple[float, ...] = ()
     undefined: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ def _panel(runs: GroupRuns) -> Panel:
         quantity="share of the features' norm",
         curves=(
             curve(each, lambda layer: layer.bound_residual, "left side"),
-            curve(each, lambda layer: layer.bound, "bound", "reference"),
+            curve(each, lambda layer: layer.bound, "published bound", "reference"),
+            curve(each, lambda layer: layer.spectral_bound, "bound that holds", "noise"),
         ),
     )
 
