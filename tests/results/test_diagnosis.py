@@ -298,7 +298,9 @@ def test_the_bound_that_holds_is_shown_and_where_the_published_one_fails():
         layer("a", spectral_bound=0.25),
         layer("b", bound_residual=0.4, spectral_bound=0.45),
         layer("c", bound=math.nan, bound_residual=math.nan),
-        layer("d", bound_residual=0.3 + 5e-8, spectral_bound=math.nan),  # roots of rounding do not decide
+        layer(
+            "d", bound_residual=0.3 + 5e-8, spectral_bound=math.nan
+        ),  # roots of rounding do not decide
     )
     diagnosis = diagnose(m)
     assert [check.holds for check in diagnosis.bounds] == [True, False, None, True]
