@@ -128,3 +128,102 @@ def test_names_of_both_sides_where_they_do_not_fit(tmp_path):
     message = r"holds layers\.0\.kernel where the model has 0\.weight, 0\.bias, 2\.weight, 2\.bias"
     with pytest.raises(FileError, match=message):
         load_weights(small_network(), tmp_path / "w.pt")
+
+
+NORMS = {
+    "weight": (nn.utils.weight_norm, nn.utils.parametrizations.weight_norm),
+    "spectral": (nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated")
+@pytest.mark.parametrize("old_to_new", [True, False])
+@pytest.mark.parametrize("kind", NORMS)
+def test_older_and_newer_names_of_normed_weights(tmp_path, kind, old_to_new):
+    def made(norm):
+        return nn.Sequential(nn.Linear(3, 4), norm(nn.Linear(4, 2))).eval()
+
+    old, new = NORMS[kind]
+    source, target = (made(old), made(new)) if old_to_new else (made(new), made(old))
+    state = {f"net.{name}": tensor for name, tensor in source.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "w.pt")
+    load_weights(target, tmp_path / "w.pt")
+    inputs = torch.randn(5, 3)
+    torch.testing.assert_close(target(inputs), source(inputs))
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_batch_norm_without_its_counter(tmp_path, suffix):
+    source, target = _model(), _model()
+    source[1].running_mean += 3
+    state = {f"model.{k}": v for k, v in source.state_dict().items() if "num_batches" not in k}
+    path = tmp_path / f"w.{suffix}"
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    load_weights(target, path)
+    assert torch.equal(target[1].running_mean, source[1].running_mean)
+    assert torch.equal(target[2].weight, source[2].weight)
+
+
+class Renamed(nn.Module):
+    """A layer that knows what its weight was called before."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2, 3))
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        if prefix + "kernel" in state_dict:
+            state_dict[prefix + "weight"] = state_dict.pop(prefix + "kernel")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def test_a_module_may_adapt_an_older_checkpoint(tmp_path):
+    target = nn.Sequential(Renamed(), nn.Linear(2, 2))
+    state = nn.Sequential(nn.Linear(3, 3), nn.Linear(2, 2))[1].state_dict(prefix="1.")
+    torch.save({"0.kernel": torch.ones(2, 3), **state}, tmp_path / "w.pt")
+    load_weights(target, tmp_path / "w.pt")
+    assert torch.equal(target[0].weight, torch.ones(2, 3))
+
+
+def test_a_key_and_a_prefix_choose_among_several_networks(tmp_path):
+    student, teacher = small_network(seed=1), small_network(seed=2)
+    both = {f"student.{k}": v for k, v in student.state_dict().items()}
+    both |= {f"teacher.net.{k}": v for k, v in teacher.state_dict().items()}
+    torch.save({"epoch": 3, "weights": {"averaged": both}}, tmp_path / "w.pt")
+    for prefix, source in (("student", student), ("student.", student), ("teacher", teacher)):
+        target = small_network(seed=3)
+        load_weights(target, tmp_path / "w.pt", key="weights.averaged", prefix=prefix)
+        assert _same(target, source)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "holds no state dict: .*; it has epoch, weights: name another with --key"),
+        ({"key": "weihgts"}, "has no entry 'weihgts' for --key; it has epoch, weights"),
+        ({"key": "weights.ema"}, "has no entry 'ema' for --key; it has averaged"),
+        (
+            {"key": "weights.averaged", "prefix": "net"},
+            "has no name under --prefix net; there are student., loss.",
+        ),
+        (
+            {"key": "weights.averaged"},
+            r"does not have: loss\.scale: .*choose weights of it with --key and --prefix",
+        ),
+    ],
+)
+def test_what_a_key_and_a_prefix_do_not_find_is_told(tmp_path, options, message):
+    state = {f"student.{k}": v for k, v in small_network().state_dict().items()}
+    state["loss.scale"] = torch.ones(1)
+    torch.save({"epoch": 3, "weights": {"averaged": state}}, tmp_path / "w.pt")
+    model = small_network(seed=4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(FileError, match=message):
+        load_weights(model, tmp_path / "w.pt", **options)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_safetensors_file_has_no_keys(tmp_path):
+    save_file(small_network().state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(FileError, match="has no entries: leave out --key"):
+        load_weights(small_network(), tmp_path / "w.safetensors", key="model")

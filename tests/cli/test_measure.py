@@ -1,6 +1,7 @@
 """``deepnrc measure``: output, files, messages, exit codes."""
 
 import csv
+import importlib
 import io
 import json
 import sys
@@ -196,3 +197,22 @@ def test_plan_shows_what_would_be_measured_and_measures_nothing(folder):
     assert result.stdout.startswith("Sequential: 2 layers, a batch of 60 samples with 2 targets; ")
     assert "gives the predictions" in result.stdout
     assert "NRC1" not in result.stdout
+
+
+def test_key_and_prefix_choose_the_weights_of_a_checkpoint(folder):
+    path, name = folder
+    sys.path.insert(0, str(path))
+    models = importlib.import_module(name)
+    wanted, other = models.make(), models.make()
+    state = {f"student.{k}": v for k, v in wanted.state_dict().items()}
+    state |= {f"teacher.{k}": v for k, v in other.state_dict().items()}
+    torch.save({"weights": state}, path / "w.pt")
+    base = ["measure", "--model", f"{name}:make", "--data", f"{name}:data", "--json"]
+    chosen = ["--checkpoint", "w.pt", "--key", "weights", "--prefix", "student"]
+    result = CliRunner().invoke(app, [*base, *chosen])
+    assert result.exit_code == 0, result.output
+    expected = measure(wanted, models.data(), progress=False)
+    assert json.loads(result.stdout)["model_mse"] == pytest.approx(expected.model_mse, rel=1e-9)
+    result = CliRunner().invoke(app, [*base, "--prefix", "student"])
+    assert result.exit_code == 1
+    assert "--key and --prefix go with --checkpoint: pass that too" in result.stderr

@@ -1,116 +1,75 @@
-"""Load weights from a file into a model; nothing in the file is executed."""
+"""Load weights from a file into a model, whole or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import safetensors
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from deepnrc.cli.checkpoint_file import listed, read_state
+from deepnrc.cli.checkpoint_names import matched, under_prefix
 from deepnrc.errors import FileError
 
 __all__ = ["load_weights"]
 
-_COMPILED = "_orig_mod."  # of torch.compile, also around a single block
-_COUNTER = "n_averaged"  # of torch's AveragedModel
-_KEYS = ("state_dict", "model_state_dict", "model", "ema", "net")  # where scripts put the weights
+_COUNTER = (
+    "num_batches_tracked"  # of BatchNorm: older files lack it, and evaluation does not use it
+)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(
+    model: nn.Module, path: Path, *, key: str | None = None, prefix: str | None = None
+) -> None:
     """Load a checkpoint that holds exactly the weights of a model.
 
+    What the model's own modules do to older checkpoints when they load them is done before the
+    names are compared.
+
     Args:
-        model: Changed in place.
-        path: ``.safetensors``, or ``.pt``, ``.pth``, ``.ckpt``, ``.bin``, which are read with
-            ``weights_only=True``.
+        model: Changed in place; left as it was where the checkpoint does not fit.
+        path: See `read_state`.
+        key: See `read_state`.
+        prefix: Only take what stands under it; None: what stands before all names is found.
 
     Raises:
         FileError: The file is missing, damaged, of another kind, or of another model.
     """
-    expected = model.state_dict()
-    state = _without_prefix(_read(path), expected)
-    # Tied weights are stored once in safetensors; any of their names is accepted.
-    stored = {expected[name].data_ptr() for name in state if name in expected}
-    missing = [
-        name
-        for name, tensor in expected.items()
-        if name not in state and (tensor.data_ptr() not in stored or tensor.numel() == 0)
-    ]
-    unknown = [name for name in state if name not in expected]
+    state = read_state(path, key)
+    if prefix is not None:
+        state = under_prefix(state, prefix, path)
+    own = {name: x for name, x in model.state_dict().items() if isinstance(x, Tensor)}
+    state = matched(state, own)
     shapes = [
         f"{name} {tuple(state[name].shape)} for {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
+        for name, tensor in own.items()
         if name in state and state[name].shape != tensor.shape
     ]
-    if missing and unknown:
-        raise FileError(
-            f"checkpoint '{path}' holds {_listed(unknown)} where the model has {_listed(missing)}: "
-            "it does not fit --model"
-        )
-    for problem, names in (
-        ("lacks", missing),
-        ("holds weights that the model does not have:", unknown),
-        ("has other shapes:", shapes),
-    ):
-        if names:
-            raise FileError(
-                f"checkpoint '{path}' {problem} {_listed(names)}: it does not fit --model"
-            )
-    model.load_state_dict(state, strict=False)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _without_prefix(state: dict[str, Tensor], expected: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Names as the model has them: without what wrappers and trainers put before each of them."""
-    own = {name.replace(_COMPILED, ""): name for name in expected}
-    found = {name.replace(_COMPILED, ""): tensor for name, tensor in state.items()}
-    first = next(iter(own), "")
-    prefixes = [name.removesuffix(first) for name in found if name.endswith(first)]
-    fitting = [p for p in prefixes if all(p + name in found for name in own)]
-    prefix = min(fitting, key=len, default="")
-    names = {name: name.removeprefix(prefix) for name in found if name != _COUNTER}
-    return {own.get(short, short): found[name] for name, short in names.items()}
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileError(f"checkpoint '{path}' is not a file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (safetensors.SafetensorError, OSError) as error:
-            raise FileError(
-                f"checkpoint '{path}' is not a complete safetensors file ({error}): it was cut "
-                "off or altered"
-            ) from error
-    if path.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
-        raise FileError(
-            f"checkpoint '{path}' must end in .safetensors, or in .pt, .pth, .ckpt or .bin"
-        )
+    before = {name: tensor.detach().clone() for name, tensor in own.items()}
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        result = model.load_state_dict(state, strict=False)
+        # Tied weights are stored once in safetensors; any of their names is accepted.
+        stored = {own[name].data_ptr() for name in state if name in own and own[name].numel()}
+        missing = [
+            name
+            for name in result.missing_keys
+            if name in own and not name.endswith(_COUNTER) and own[name].data_ptr() not in stored
+        ]
+        _check_names(missing, result.unexpected_keys, path)
     except Exception as error:
-        raise FileError(
-            f"checkpoint '{path}' cannot be read as tensors only ({type(error).__name__}): it is "
-            "damaged, or holds Python objects, which are never loaded: save model.state_dict()"
-        ) from error
-    return _tensors(loaded, path)
+        model.load_state_dict(before, strict=False)
+        if isinstance(error, FileError):
+            raise
+        reason = f"has other shapes: {listed(shapes)}" if shapes else f"is refused: {error}"
+        raise FileError(f"checkpoint '{path}' {reason}: it does not fit --model") from error
 
 
-def _tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
-    while isinstance(loaded, Mapping):
-        inner = next((loaded[k] for k in _KEYS if isinstance(loaded.get(k), Mapping)), None)
-        if inner is None:
-            break
-        loaded = inner
-    if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()):
+def _check_names(missing: Iterable[str], unknown: Iterable[str], path: Path) -> None:
+    lacks, holds = listed(missing), listed(unknown)
+    advice = "it does not fit --model (choose weights of it with --key and --prefix)"
+    if lacks and holds:
+        raise FileError(f"checkpoint '{path}' holds {holds} where the model has {lacks}: {advice}")
+    if lacks:
+        raise FileError(f"checkpoint '{path}' lacks {lacks}: it does not fit --model")
+    if holds:
         raise FileError(
-            f"checkpoint '{path}' holds no state dict: expected a mapping from names to tensors, "
-            f"or one under {', '.join(map(repr, _KEYS))}"
+            f"checkpoint '{path}' holds weights that the model does not have: {holds}: {advice}"
         )
-    return dict(loaded)

@@ -26,6 +26,8 @@ def measure(
     epoch: parameters.Epoch = None,
     part: parameters.Part = "train",
     checkpoint: parameters.Checkpoint = None,
+    key: parameters.Key = None,
+    prefix: parameters.Prefix = None,
     layers: parameters.Layers = None,
     reduce: parameters.Reduce = "mean",
     signal_rank: parameters.SignalRank = None,
@@ -56,6 +58,12 @@ def measure(
     import deepnrc  # noqa: PLC0415  - torch takes a second
 
     network, loader, options = _subject(run, model, data, epoch, part, checkpoint)
+    if checkpoint is not None:
+        from deepnrc.cli.checkpoint import load_weights  # noqa: PLC0415  - torch takes a second
+
+        load_weights(network, checkpoint, key=key, prefix=prefix)
+    elif key is not None or prefix is not None:
+        raise ArgumentError("--key and --prefix go with --checkpoint: pass that too")
     options |= {"reduce": _number_or_text(reduce), "task": task, "classes": classes}
     given: dict[str, Any] = {"center": center, "intercept": intercept, "last_layer": last_layer}
     given |= {"layers": layers or None, "signal_rank": _number_or_text(signal_rank)}
@@ -86,8 +94,7 @@ def _subject(
     checkpoint: Path | None,
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Model, loader and options of a run, or of what --model and --data name."""
-    from deepnrc.cli.checkpoint import load_weights  # noqa: PLC0415  - torch takes a second
-    from deepnrc.cli.factory import loader_named, model_named  # noqa: PLC0415
+    from deepnrc.cli.factory import loader_named, model_named  # noqa: PLC0415  - as above
 
     if run is not None:
         if model is not None or data is not None or checkpoint is not None:
@@ -106,8 +113,6 @@ def _subject(
     if epoch is not None:
         raise ArgumentError("--epoch goes with the folder of a run: pass that, or --checkpoint")
     network, loader = model_named(model), loader_named(data)
-    if checkpoint is not None:
-        load_weights(network, checkpoint)
     return network, loader, {}
 
 

@@ -18,6 +18,8 @@ Model = Annotated[str | None, Option(metavar="PKG.MOD:NAME", help=_MODEL)]
 Data = Annotated[str | None, Option(metavar="PKG.MOD:NAME", help=_DATA)]
 Epoch = Annotated[int | None, Option(min=0, help="Of RUN: one that was measured; default: last.")]
 Part = Annotated[Literal["train", "test"], Option(help="Of RUN's data.")]
+Key = Annotated[str | None, Option(help="Entry of the checkpoint that holds the weights.")]
+Prefix = Annotated[str | None, Option(help="Only take weights of the checkpoint under this name.")]
 Checkpoint = Annotated[Path | None, Option(help=_CHECKPOINT)]
 
 Layers = Annotated[list[str] | None, Option(help="Name or glob of layers to measure; repeatable.")]
