@@ -46,6 +46,34 @@ def broken():
     raise RuntimeError("no camera")
 
 
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.mean, self.scale = nn.Linear(3, 8), nn.Linear(8, 2), nn.Linear(8, 2)
+
+    def forward(self, x):
+        hidden = self.body(x).relu()
+        return {"scale": self.scale(hidden.mean(1)), "mean": self.mean(hidden.mean(1))}
+
+
+def tokens():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 5, 3, generator=generator)
+    return [{"state": inputs, "action": inputs[:, 0, :2], "valid": torch.ones(60, 5)}]
+
+
+def pair(batch):
+    return batch["state"], batch["action"]
+
+
+def run(model, inputs):
+    return model(inputs)["mean"]
+
+
+def last_step(name, activation):
+    return activation[:, -1] if activation.ndim == 3 else activation
+
+
 ready = make()
 number = 3
 """
@@ -216,3 +244,45 @@ def test_key_and_prefix_choose_the_weights_of_a_checkpoint(folder):
     result = CliRunner().invoke(app, [*base, "--prefix", "student"])
     assert result.exit_code == 1
     assert "--key and --prefix go with --checkpoint: pass that too" in result.stderr
+
+
+TOKENS = ["measure", "--model", "{}:Tokens", "--data", "{}:tokens", "--unpack", "{}:pair", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "check"),
+    [
+        (["--output", "mean"], lambda m: m["mean"].role == "path" and m["scale"].role == "side"),
+        (["--forward", "{}:run"], lambda m: m["scale"].role == "side"),
+        (["--output", "mean", "--exclude", "s*"], lambda m: m.names == ("body", "mean")),
+        (["--output", "mean", "--mask", "valid"], lambda m: m["body"].rows == 60),
+        (["--output", "mean", "--mask", "none"], lambda m: m["body"].rows == 60),
+        (["--output", "mean", "--batch-dim", "0"], lambda m: m["body"].rows == 60),
+        (["--output", "mean", "--reduce", "{}:last_step"], lambda m: m.reduce == "last_step"),
+        (["--output", "mean", "--reduce", "2"], lambda m: m.reduce == "position 2"),
+    ],
+)  # fmt: skip
+def test_options_of_rows_and_outputs(folder, options, check):
+    path, name = folder
+    arguments = [argument.format(name) for argument in (*TOKENS, *options)]
+    result = CliRunner().invoke(app, [*arguments, "--save", "m.json"])
+    assert result.exit_code == 0, result.output
+    assert check(load(path / "m.json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--forward", "run"], "--forward must be PACKAGE.MODULE:NAME; got 'run'"),
+        (["--forward", "{}:rnu"], "--forward {0}:rnu: module '{0}' has no 'rnu'"),
+        (["--forward", "{}:number"], "--forward {0}:number is of type int; expected a function"),
+        (["--mask", "valdi"], "mask='valdi' is a key of neither the batch nor the inputs"),
+        (["--unpack", "{}:number"], "--unpack {0}:number is of type int; expected a function"),
+    ],
+)
+def test_functions_that_are_not_found_are_named(folder, options, message):
+    _, name = folder
+    arguments = [argument.format(name) for argument in (*TOKENS, *options)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert message.format(name) in result.stderr

@@ -51,7 +51,7 @@ def load_weights(
         missing = [
             name
             for name in result.missing_keys
-            if name in own and not name.endswith(_COUNTER) and own[name].data_ptr() not in stored
+            if name in own and own[name].data_ptr() not in stored
         ]
         _check_names(missing, result.unexpected_keys, path)
     except Exception as error:

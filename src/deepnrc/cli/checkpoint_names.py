@@ -70,7 +70,7 @@ def _canonical(name: str) -> str:
 
 
 def _prefix(found: Iterable[str], own: Mapping[str, str]) -> str:
-    """What stands before most names of the model; the shortest of several."""
+    """What stands before most names of the model."""
     ends: dict[str, list[str]] = {}
     for name in own:
         ends.setdefault(name.rpartition(".")[2], []).append(name)
@@ -80,5 +80,4 @@ def _prefix(found: Iterable[str], own: Mapping[str, str]) -> str:
             prefix = name.removesuffix(end)
             if name.endswith(end) and (not prefix or prefix.endswith(".")):
                 counts[prefix] += 1
-    best = max(counts.values(), default=0)
-    return min((prefix for prefix, count in counts.items() if count == best), key=len, default="")
+    return max(counts, key=counts.__getitem__, default="")

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from deepnrc.errors import ArgumentError
 
-__all__ = ["loader_named", "model_named"]
+__all__ = ["function_named", "is_name", "loader_named", "model_named"]
 
 
 def model_named(text: str) -> nn.Module:
@@ -41,7 +41,34 @@ def loader_named(text: str) -> Iterable[Any]:
     return made
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is PACKAGE.MODULE:NAME."""
+    module, separator, name = text.partition(":")
+    return bool(separator) and name.isidentifier() and all(map(str.isidentifier, module.split(".")))
+
+
+def function_named(option: str, text: str) -> Callable[..., Any]:
+    """The function of this name.
+
+    Raises:
+        ArgumentError: The name cannot be imported, or is no function.
+    """
+    found = _found(option, text)
+    if not callable(found):
+        raise ArgumentError(
+            f"{option} {text} is of type {type(found).__name__}; expected a function"
+        )
+    function: Callable[..., Any] = found
+    return function
+
+
 def _made(option: str, text: str, kind: type) -> Any:
+    found = _found(option, text)
+    is_ready = isinstance(found, kind) and not isinstance(found, type)
+    return found() if callable(found) and not is_ready else found
+
+
+def _found(option: str, text: str) -> Any:
     module_name, separator, name = text.partition(":")
     if not separator or not module_name or not name:
         raise ArgumentError(f"{option} must be PACKAGE.MODULE:NAME; got {text!r}")
@@ -56,6 +83,4 @@ def _made(option: str, text: str, kind: type) -> Any:
         ) from error
     if not hasattr(module, name):
         raise ArgumentError(f"{option} {text}: module '{module_name}' has no '{name}'")
-    found = getattr(module, name)
-    is_ready = isinstance(found, kind) and not isinstance(found, type)
-    return found() if callable(found) and not is_ready else found
+    return getattr(module, name)

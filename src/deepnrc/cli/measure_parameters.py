@@ -1,47 +1,130 @@
-"""The options of ``deepnrc measure``, each declared in a line or two."""
+"""The options of ``deepnrc measure``, in groups: what is measured, how, how judged, how shown."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
+
+from deepnrc.cli.factory import function_named, is_name
+
+__all__ = ["Judged", "Measured", "Shown", "Subject"]
 
 _RUN = "Folder of `deepnrc train`, in place of --model and --data."
 _MODEL = "A function that makes the model, or the model itself."
 _DATA = "A function that makes the loader of (inputs, targets), or the loader itself."
 _CHECKPOINT = "Weights to load: .safetensors, or .pt/.pth holding tensors only."
+_KEY = "Entry of the checkpoint that holds the weights, such as ema."
+_PREFIX = "Only take weights of the checkpoint under this name."
+_REDUCE = "Positions to rows: mean (default), first, last, samples, a number, a function's name."
 _RANK = "Signal dimension: a number, or 'targets' for the targets' own rank."
 _LAST = "Also NRC1 and NRC2 of 2024: rows as published, or less their mean."
+_TASK = "classification: targets are labels; adds neural collapse."
+_NAME, _OR_NAME = "PKG.MOD:NAME", "TEXT|PKG.MOD:NAME"
+_OUTPUT = "Which output is the prediction: key, index, attribute, or a function's name."
+_MASK = "Which positions count: key of the batch, a function's name, or none: all."
+_UNPACK = "Function of a batch that returns (inputs, targets)."
+_FORWARD = "Function of (model, inputs) that returns the predictions."
 _FIGURE = "Also draw it: path without ending, gives PNG and PDF."
 
-Run = Annotated[Path | None, Argument(metavar="[RUN]", help=_RUN)]
-Model = Annotated[str | None, Option(metavar="PKG.MOD:NAME", help=_MODEL)]
-Data = Annotated[str | None, Option(metavar="PKG.MOD:NAME", help=_DATA)]
-Epoch = Annotated[int | None, Option(min=0, help="Of RUN: one that was measured; default: last.")]
-Part = Annotated[Literal["train", "test"], Option(help="Of RUN's data.")]
-Key = Annotated[str | None, Option(help="Entry of the checkpoint that holds the weights.")]
-Prefix = Annotated[str | None, Option(help="Only take weights of the checkpoint under this name.")]
-Checkpoint = Annotated[Path | None, Option(help=_CHECKPOINT)]
+Task = Literal["regression", "classification"]
 
-Layers = Annotated[list[str] | None, Option(help="Name or glob of layers to measure; repeatable.")]
-Reduce = Annotated[str, Option(help="Positions to rows: mean, first, last, samples or a number.")]
-SignalRank = Annotated[str | None, Option(help=_RANK)]
-Center = Annotated[bool | None, Option(help="Whether NRC1 and NRC3 use centred features.")]
-Intercept = Annotated[bool | None, Option(help="Whether the linear prediction has an intercept.")]
-Task = Annotated[
-    Literal["regression", "classification"],
-    Option(help="classification: targets are labels; adds neural collapse."),
-]
-Classes = Annotated[int | None, Option(help="Number of classes, where the model does not tell.")]
-LastLayer = Annotated[Literal["paper2024", "centred"] | None, Option(help=_LAST)]
 
-Rule = Annotated[Literal["all", "nrc1"], Option(help="What a collapsed layer satisfies.")]
-NoiseTol = Annotated[float, Option(help="NRC1 at most this.")]
-CkaTol = Annotated[float, Option(help="NRC2 at least this.")]
-AlignmentTol = Annotated[float, Option(help="NRC3 at least this.")]
-ErrorFactor = Annotated[float, Option(help="NRC4 at most this times the model's error.")]
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Model, data and weights."""
 
-Plan = Annotated[bool, Option("--plan", help="Only show what would be measured, and how.")]
-AsJson = Annotated[bool, Option("--json", help="Print the whole record as JSON.")]
-AsCsv = Annotated[bool, Option("--csv", help="Print one line a layer as CSV.")]
-Save = Annotated[Path | None, Option(help="Also write the record to this file.")]
-Figure = Annotated[Path | None, Option(help=_FIGURE)]
+    run: Annotated[Path | None, Argument(metavar="[RUN]", help=_RUN)] = None
+    model: Annotated[str | None, Option(metavar=_NAME, help=_MODEL)] = None
+    data: Annotated[str | None, Option(metavar=_NAME, help=_DATA)] = None
+    epoch: Annotated[
+        int | None, Option(min=0, help="Of RUN: one that was measured; default: last.")
+    ] = None
+    part: Annotated[Literal["train", "test"], Option(help="Of RUN's data.")] = "train"
+    checkpoint: Annotated[Path | None, Option(help=_CHECKPOINT)] = None
+    key: Annotated[str | None, Option(help=_KEY)] = None
+    prefix: Annotated[str | None, Option(help=_PREFIX)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Options of `deepnrc.measure`; those that are not given are left to it."""
+
+    layers: Annotated[
+        list[str] | None, Option(help="Name or glob of layers to measure; repeatable.")
+    ] = None
+    reduce: Annotated[
+        str | None,
+        Option(metavar=_OR_NAME, help=_REDUCE),
+    ] = None
+    exclude: Annotated[list[str] | None, Option(help="Layers to leave out; repeatable.")] = None
+    output: Annotated[str | None, Option(metavar=_OR_NAME, help=_OUTPUT)] = None
+    mask: Annotated[str | None, Option(metavar=_OR_NAME, help=_MASK)] = None
+    unpack: Annotated[str | None, Option(metavar=_NAME, help=_UNPACK)] = None
+    forward: Annotated[str | None, Option(metavar=_NAME, help=_FORWARD)] = None
+    batch_dim: Annotated[int | None, Option(help="Axis of the samples in the inputs.")] = None
+    target_dim_axis: Annotated[
+        int | None, Option(help="Axis of the target dimension in targets with positions.")
+    ] = None
+    targets: Annotated[
+        Literal["resample"] | None, Option(help="Average targets to the grid of each layer.")
+    ] = None
+    calls: Annotated[
+        Literal["pooled", "separate"] | None, Option(help="Calls of a layer: together, or each.")
+    ] = None
+    signal_rank: Annotated[str | None, Option(help=_RANK)] = None
+    center: Annotated[bool | None, Option(help="Whether NRC1 and NRC3 use centred features.")] = (
+        None
+    )
+    intercept: Annotated[
+        bool | None, Option(help="Whether the linear prediction has an intercept.")
+    ] = None
+    task: Annotated[Task | None, Option(help=_TASK)] = None
+    classes: Annotated[
+        int | None, Option(help="Number of classes, where the model does not tell.")
+    ] = None
+    last_layer: Annotated[Literal["paper2024", "centred"] | None, Option(help=_LAST)] = None
+
+    def options(self) -> dict[str, Any]:
+        """Those given, as keywords of `deepnrc.measure`."""
+        given = {name: value for name, value in vars(self).items() if value not in (None, [])}
+        for name in ("reduce", "signal_rank", "output"):
+            if name in given:
+                given[name] = _number_or_text(given[name])
+        if given.get("mask") == "none":
+            given["mask"] = False
+        for name in ("reduce", "output", "mask", "unpack", "forward"):
+            text = given.get(name)
+            if isinstance(text, str) and (name in ("unpack", "forward") or is_name(text)):
+                given[name] = function_named(f"--{name}", text)
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Options of `deepnrc.diagnose`."""
+
+    rule: Annotated[Literal["all", "nrc1"], Option(help="What a collapsed layer satisfies.")] = (
+        "all"
+    )
+    noise_tol: Annotated[float, Option(help="NRC1 at most this.")] = 0.1
+    cka_tol: Annotated[float, Option(help="NRC2 at least this.")] = 0.8
+    alignment_tol: Annotated[float, Option(help="NRC3 at least this.")] = 0.8
+    error_factor: Annotated[float, Option(help="NRC4 at most this times the model's error.")] = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What is printed and written."""
+
+    plan: Annotated[bool, Option("--plan", help="Only show what would be measured, and how.")] = (
+        False
+    )
+    json: Annotated[bool, Option("--json", help="Print the whole record as JSON.")] = False
+    csv: Annotated[bool, Option("--csv", help="Print one line a layer as CSV.")] = False
+    save: Annotated[Path | None, Option(help="Also write the record to this file.")] = None
+    figure: Annotated[Path | None, Option(help=_FIGURE)] = None
+
+
+def _number_or_text(value: str | None) -> int | str | None:
+    return int(value) if value is not None and value.lstrip("-").isdigit() else value
