@@ -2,6 +2,9 @@ import dataclasses
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from data.access.test_images import Images
 from deepnrc.data.splits import Part, split_rows
@@ -95,3 +98,76 @@ def test_bad_batch_size(part):
 def test_parts_are_frozen(part):
     with pytest.raises(dataclasses.FrozenInstanceError):
         part.inputs = part.targets
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=2, max_size=60),
+    st.floats(0.05, 0.95),
+    st.integers(0, 2**31),
+)
+def test_copies_are_on_one_side(numbers, fraction, seed):
+    copies = torch.tensor(numbers)
+    distinct = sorted(set(numbers))
+    n_test = round(len(numbers) * fraction)
+    if not 0 < n_test < len(numbers) or len(distinct) < 2:
+        return
+    try:
+        train, test = split_rows(
+            len(copies), test_fraction=fraction, split_seed=seed, copies=copies
+        )
+    except ArgumentError:  # the last group that was drawn was all that was left
+        assert n_test + max(numbers.count(number) for number in distinct) > len(numbers)
+        return
+    assert sorted(torch.cat([train, test]).tolist()) == list(range(len(copies)))
+    assert not set(copies[train].tolist()) & set(copies[test].tolist())
+    # Rounded up to whole groups, by less than the last group that was drawn.
+    wanted = round(len(copies) * fraction)
+    assert wanted <= len(test) < wanted + int(copies.bincount().max())
+
+
+def test_different_rows_are_split_as_without_a_look_at_copies():
+    for seed in range(5):
+        plain = split_rows(40, test_fraction=0.3, split_seed=seed)
+        looked = split_rows(40, test_fraction=0.3, split_seed=seed, copies=torch.arange(40))
+        assert [part.tolist() for part in plain] == [part.tolist() for part in looked]
+
+
+def test_copies_of_one_row_cannot_be_split():
+    message = (
+        "leave rows for both parts; got 0.5 of 6 rows, of which only 1 are no copies of others"
+    )
+    with pytest.raises(ArgumentError, match=message):
+        split_rows(6, test_fraction=0.5, split_seed=0, copies=torch.zeros(6, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_a_part_is_a_data_set_of_torch(part, images):
+    if images:
+        part = Part(Images(), part.targets)
+    assert len(part) == 10
+    x, y = part[3]
+    assert y.tolist() == [6.0]
+    assert x.shape == part.inputs.shape[1:]
+    assert float(x.flatten()[0]) == 3
+    assert part[-1][1].tolist() == [18.0]
+    if images:  # which readers of images do not count from the end
+        assert part.inputs.read[-1] == [9]
+    assert part[torch.tensor(2)][1].tolist() == [4.0]
+    assert [float(y) for _, y in part] == [2.0 * i for i in range(10)]
+    for row in (10, -11):
+        with pytest.raises(
+            IndexError, match=f"row must be from 0 to 9, as there are 10; got {row}"
+        ):
+            part[row]
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_a_data_loader_gives_pairs_of_inputs_and_targets(part, images):
+    if images:
+        part = Part(Images(), part.targets)
+    batches = list(DataLoader(part, batch_size=4))
+    assert [tuple(x.shape) for x, _ in batches] == [(n, *part.inputs.shape[1:]) for n in (4, 4, 2)]
+    assert torch.equal(torch.cat([y for _, y in batches]), part.targets)
+    assert torch.equal(torch.cat([x for x, _ in batches]).flatten(1)[:, :1] * 2, part.targets)
+    if images:  # each batch was read at once
+        assert part.inputs.read == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -4,11 +4,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnrc.errors import ArgumentError
-from deepnrc.theory import preprocessing_errors, task_errors
+from deepnrc.theory import (
+    preprocessing_errors,
+    target_moments,
+    target_rounding,
+    task_errors,
+)
 from reference import ufm as twin
 
 SIGMA = np.array([[2.0, 0.6], [0.6, 1.0]])
@@ -203,3 +209,40 @@ def test_what_cannot_be_mapped_back():
 def test_an_unknown_name():
     with pytest.raises(KeyError, match="no preprocessing named 'pca'; there are raw, standardized"):
         preprocessing_errors(SIGMA, c=0.1)["pca"]
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
+@pytest.mark.parametrize("seed", [0, 19])
+def test_targets_rounded_to_float32_are_whitened_on_their_own_directions(seed, offset):
+    """Rounding fills the other directions with variance of 1e-15, which whitening blew up."""
+    generator = torch.Generator().manual_seed(seed)
+    exact = torch.randn(500, 4, generator=generator) @ torch.randn(4, 20, generator=generator)
+    targets = (exact + offset).float()
+    covariance = target_moments(targets)[1]
+    found = preprocessing_errors(covariance, c=0.1, floor=target_rounding(targets))
+    assert found["whitened"].rank == 4
+    assert found["whitened"].note == "on the 4 directions with variance"
+    # The error of whitened targets is c of the variance, which float32 keeps to 1e-4 at 1000.
+    assert found["whitened"].mse == pytest.approx(0.1 * float(covariance.trace()), rel=1e-6)
+
+
+def test_whitening_needs_no_floor_to_stay_a_covariance():
+    """Of these targets PΣPᵀ had the eigenvalue −4.5e-7, and the whole table was refused."""
+    rng = np.random.default_rng(19)
+    for _ in range(20):
+        targets = (rng.standard_normal((50, 4)) @ rng.standard_normal((4, 20)) + 10).astype("f4")
+        found = preprocessing_errors(target_moments(targets)[1], c=0.1)
+        assert found["whitened"].mse > 0
+
+
+def test_the_rounding_of_targets_bounds_what_rounding_does():
+    exact = np.random.default_rng(0).standard_normal((4000, 3)) + 100
+    moved = exact.astype(np.float32) - exact
+    largest = np.linalg.eigvalsh(moved.T @ moved / len(moved))[-1]
+    bound = target_rounding(exact.astype(np.float32))
+    # Four units in the last place of each target are allowed; rounding alone moves ±1/2.
+    assert largest < bound < 3000 * largest
+    assert target_rounding(exact) < 1e-16 * bound
+    assert target_rounding([[1.0], [2.0]]) == pytest.approx(16 * 2.0**-104 * 2.5)
+    with pytest.raises(ArgumentError, match="floor must be 0 or positive"):
+        preprocessing_errors(SIGMA, c=0.1, floor=-1.0)

@@ -133,6 +133,7 @@ def preprocess(
     from deepnrc.theory import (  # noqa: PLC0415
         preprocessing_errors,
         target_moments,
+        target_rounding,
         task_errors,
     )
 
@@ -140,7 +141,7 @@ def preprocess(
     options: dict[str, Any] = {"targets": target} if target else {}
     data = load(dataset, path, standardize=False, samples=samples, **options)
     _, covariance = target_moments(data.train.targets)
-    found = preprocessing_errors(covariance, c=level)
+    found = preprocessing_errors(covariance, c=level, floor=target_rounding(data.train.targets))
     tasks = task_errors(covariance, c=level)
     if as_json:
         names = list(data.target_names)

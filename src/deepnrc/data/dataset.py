@@ -55,7 +55,7 @@ def split_data(
 ) -> Dataset:
     """Split rows at random and scale columns by what the train part shows.
 
-    The seed and the number of rows alone determine the parts.
+    The seed, the number of rows and which of them are copies determine the parts.
 
     Args:
         raw: Inputs and targets in their own units.
@@ -72,7 +72,9 @@ def split_data(
         DeepNRCWarning: Scaled columns are constant on the train part.
     """
     _check_rows(raw)
-    rows = split_rows(len(raw.targets), test_fraction=test_fraction, split_seed=split_seed)
+    rows = split_rows(
+        len(raw.targets), test_fraction=test_fraction, split_seed=split_seed, copies=raw.copies
+    )
     train_rows, test_rows = rows
     target_scaler = fit_scaler("targets", raw.targets[train_rows], target_scaling)
     input_scaler: Scaler | None = None
@@ -125,7 +127,9 @@ def first_rows(raw: RawData, samples: int) -> RawData:
         inputs = ImageSelection(raw.inputs, torch.arange(samples))
     made_from = f"{raw.provenance['made_from']}; its first {samples} of {n} rows"
     provenance = raw.provenance | {"made_from": made_from, "rows_of": n}
-    return replace(raw, inputs=inputs, targets=raw.targets[:samples], provenance=provenance)
+    copies = None if raw.copies is None else raw.copies[:samples]
+    targets = raw.targets[:samples]
+    return replace(raw, inputs=inputs, targets=targets, provenance=provenance, copies=copies)
 
 
 def check_matrix(name: str, values: Tensor) -> None:

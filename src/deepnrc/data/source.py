@@ -66,6 +66,8 @@ class RawData:
         provenance: Where the rows come from, only what JSON can hold: at least ``"data"`` (the
             set's name) and ``"made_from"`` (one line: which real files, or how it was built).
         truth: Of synthetic sets.
+        copies: A number a row, the same for rows that are copies of one another, which a split
+            keeps in one part; None where there are none or nobody looked for them.
     """
 
     inputs: Tensor | ImageRows
@@ -74,6 +76,7 @@ class RawData:
     target_names: tuple[str, ...]
     provenance: dict[str, object]
     truth: Truth | None = None
+    copies: Tensor | None = None
 
 
 def numbered_names(symbol: str, columns: int) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
 """The train and test part of a data set, drawn at random, and batches of their rows."""
 
-from collections.abc import Iterator
+import operator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
 
 from deepnrc.data.access.images import read_ahead
 from deepnrc.data.source import ImageRows
@@ -15,8 +19,11 @@ __all__ = ["Part", "PartLoader", "split_rows"]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Part(TorchDataset[tuple[Tensor, Tensor]]):
     """The rows of one side of a split, float32; row i of inputs and targets belong together.
+
+    A data set of torch: `DataLoader` takes it, as does everything else that reads pairs of input
+    and target by their number.
 
     Attributes:
         inputs: n × d, or images that are read from disk when they are needed.
@@ -25,6 +32,23 @@ class Part:
 
     inputs: Tensor | ImageRows
     targets: Float[Tensor, "n t"]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.targets)
+
+    def __getitem__(self, row: SupportsIndex) -> tuple[Tensor, Tensor]:
+        """Input and target of one row; −1 is the last."""
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[SupportsIndex]) -> list[tuple[Tensor, Tensor]]:
+        """Input and target of several rows, which are read at once; `DataLoader` calls it."""
+        n, numbers = len(self), [operator.index(row) for row in rows]
+        for number in numbers:
+            if not -n <= number < n:  # an IndexError also ends Python's loop over the rows
+                raise IndexError(f"row must be from 0 to {n - 1}, as there are {n}; got {number}")
+        chosen = torch.tensor([number % n for number in numbers], dtype=torch.int64)
+        return list(zip(self.inputs[chosen], self.targets[chosen], strict=True))
 
     def loader(
         self, batch_size: int = 128, *, shuffle: bool = False, seed: int = 0
@@ -79,13 +103,17 @@ class PartLoader:
             yield inputs, self.part.targets[rows]
 
 
-def split_rows(n: int, *, test_fraction: float, split_seed: int) -> tuple[Tensor, Tensor]:
+def split_rows(
+    n: int, *, test_fraction: float, split_seed: int, copies: Int[Tensor, " n"] | None = None
+) -> tuple[Tensor, Tensor]:
     """Row numbers of the train and of the test part, drawn at random without replacement.
 
     Args:
         n: Number of rows.
         test_fraction: Share of rows for the test part, in (0, 1), rounded to whole rows.
         split_seed: Seed of the permutation; the global generator is not touched.
+        copies: A number a row; rows of one number are copies and come into the same part, so that
+            the test part may be larger than asked for. None: there are none.
 
     Raises:
         ArgumentError: A part would have no rows.
@@ -97,4 +125,27 @@ def split_rows(n: int, *, test_fraction: float, split_seed: int) -> tuple[Tensor
             f"{test_fraction}: choose another fraction or pass more rows"
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(split_seed))
-    return order[n_test:], order[:n_test]
+    if copies is None:
+        return order[n_test:], order[:n_test]
+    drawn = _with_copies(copies[order], n_test)
+    if bool(drawn.all()):
+        raise ArgumentError(
+            f"test_fraction must leave rows for both parts; got {test_fraction} of {n} rows, of "
+            f"which only {len(set(copies.tolist()))} are no copies of others: remove copies or "
+            "choose another fraction"
+        )
+    return order[~drawn], order[drawn]
+
+
+def _with_copies(copies: Tensor, wanted: int) -> Tensor:
+    """Which rows to draw for the test part: from the first on, each with its copies."""
+    sizes = Counter(copies.tolist())
+    drawn: set[int] = set()
+    count = 0
+    for number in copies.tolist():
+        if count >= wanted:
+            break
+        if number not in drawn:
+            drawn.add(number)
+            count += sizes[number]
+    return torch.isin(copies, torch.tensor(sorted(drawn)))

@@ -5,7 +5,7 @@ It shares only linear algebra with the measuring side: where the two agree, that
 
 from deepnrc.theory.chain import SolverStatus
 from deepnrc.theory.conventions import Convention, UFMPenalties
-from deepnrc.theory.covariance import target_moments, targets_with_covariance
+from deepnrc.theory.covariance import target_moments, target_rounding, targets_with_covariance
 from deepnrc.theory.deep_optimize import DeepUFMSolution, minimize_deep_ufm
 from deepnrc.theory.deep_optimum import DeepUFMOptimum
 from deepnrc.theory.deep_ufm import deep_ufm_optimum
@@ -53,6 +53,7 @@ __all__ = [
     "relative_gram_error",
     "sample_interpolating",
     "target_moments",
+    "target_rounding",
     "targets_with_covariance",
     "task_errors",
     "theory_gap",

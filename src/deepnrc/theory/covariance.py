@@ -13,10 +13,13 @@ __all__ = [
     "covariance_spectrum",
     "rounding",
     "target_moments",
+    "target_rounding",
     "targets_with_covariance",
     "unfitted",
 ]
 
+# How many units in the last place a stored target may be off: it was computed, then rounded.
+_UNITS = 4
 # Beyond this, relative to the largest entry, a matrix is not a covariance up to rounding.
 _RTOL = 1e-8
 
@@ -37,6 +40,27 @@ def target_moments(targets: MatrixLike) -> tuple[Tensor, Tensor]:
     mean = rows.mean(dim=0)
     centred = rows - mean
     return mean, centred.T @ centred / len(rows)
+
+
+def target_rounding(targets: MatrixLike) -> float:
+    """Variance that rounding to the targets' own type can give to any one direction.
+
+    A bound: the sum over the targets of their mean squares, times (4 eps)² of the type they are
+    stored in. A smaller eigenvalue of Σ_Y says nothing about the targets.
+
+    Args:
+        targets: N × t, or N for one target.
+
+    Returns:
+        In the targets' squared units, at least 0.
+
+    Raises:
+        ArgumentError: The targets are no matrix with a row, or hold NaN or infinity.
+    """
+    rows = matrix(targets, "targets")
+    kind = torch.as_tensor(targets).dtype
+    eps = torch.finfo(kind if kind.is_floating_point else torch.float64).eps
+    return float((_UNITS * eps) ** 2 * rows.square().mean(dim=0).sum())
 
 
 def targets_with_covariance(

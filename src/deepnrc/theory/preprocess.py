@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.errors import ArgumentError
-from deepnrc.linalg.spectra import Spectrum
+from deepnrc.linalg.spectra import Spectrum, symmetric_spectrum
 from deepnrc.support.text import Table, counted
 from deepnrc.theory.arguments import MatrixLike, matrix, penalty
 from deepnrc.theory.covariance import covariance_spectrum, rounding, unfitted
@@ -103,6 +103,7 @@ def preprocessing_errors(
     *,
     c: float,
     transforms: Mapping[str, MatrixLike] | None = None,
+    floor: float = 0.0,
 ) -> PreprocessingErrors:
     """Training error with raw, standardized, whitened or otherwise transformed targets.
 
@@ -115,9 +116,11 @@ def preprocessing_errors(
             whitened, and standardizing leaves constant targets unchanged.
         c: λ_H λ_W ≥ 0.
         transforms: Further invertible P (t × t) by name; applied to a row y as P y.
+        floor: Variance that is only rounding of the targets, which `target_rounding` gives: a
+            direction with at most this counts as one without variance.
 
     Raises:
-        ArgumentError: Σ_Y is not a covariance; c is negative; or a P has another shape, is
+        ArgumentError: Σ_Y is not a covariance; c or floor is negative; or a P has another shape, is
             singular, or has a name that is taken.
 
     Example:
@@ -132,10 +135,11 @@ def preprocessing_errors(
     """
     c = penalty(c, "c")
     covariance, spectrum = covariance_spectrum(target_covariance)
+    zero = max(penalty(floor, "floor", finite=True), rounding(spectrum.values))
     options = [
         _option("raw", covariance, c, torch.eye(len(covariance), dtype=torch.float64)),
-        _standardized(covariance, spectrum, c),
-        _whitened(covariance, spectrum, c),
+        _standardized(covariance, zero, c),
+        _whitened(covariance, spectrum, zero, c),
     ]
     for name, given in (transforms or {}).items():
         if name in [option.name for option in options]:
@@ -147,32 +151,42 @@ def preprocessing_errors(
     return PreprocessingErrors(c, tuple(options), best.name, text)
 
 
-def _standardized(covariance: Tensor, spectrum: Spectrum, c: float) -> PreprocessingError:
+def _standardized(covariance: Tensor, zero: float, c: float) -> PreprocessingError:
     deviations = covariance.diagonal().clamp(min=0).sqrt()
-    constant = deviations <= math.sqrt(rounding(spectrum.values))
+    constant = deviations <= math.sqrt(zero)
     note = f"{counted(int(constant.sum()), 'constant target')} left unchanged"
     scale = torch.where(constant, 1.0, 1 / deviations)
     return _option("standardized", covariance, c, torch.diag(scale), note if constant.any() else "")
 
 
-def _whitened(covariance: Tensor, spectrum: Spectrum, c: float) -> PreprocessingError:
-    flat = spectrum.values <= rounding(spectrum.values)
+def _whitened(covariance: Tensor, spectrum: Spectrum, zero: float, c: float) -> PreprocessingError:
+    """By the eigenvalues themselves: PΣPᵀ in numbers has rounding errors of 1/zero, below 0 too."""
+    flat = spectrum.values <= zero
     note = f"on the {counted(int((~flat).sum()), 'direction')} with variance"
-    scale = torch.where(flat, 1.0, 1 / spectrum.values.sqrt())
-    transform = (spectrum.vectors * scale) @ spectrum.vectors.T
-    return _option("whitened", covariance, c, transform, note if flat.any() else "")
+    values = torch.where(flat, spectrum.values, 1.0)
+    left = torch.where(flat, values.clamp(max=c), min(c, 1.0) * spectrum.values)
+    by_target = (spectrum.vectors.square() * left).sum(dim=1)
+    return _error("whitened", covariance, by_target, values, c, note if flat.any() else "")
 
 
 def _option(
     name: str, covariance: Tensor, c: float, transform: Tensor, note: str = ""
 ) -> PreprocessingError:
     transformed = transform @ covariance @ transform.T
-    _, spectrum = covariance_spectrum((transformed + transformed.T) / 2)
+    # PΣPᵀ is a covariance: an eigenvalue below 0 is rounding, which counts as 0.
+    spectrum = symmetric_spectrum((transformed + transformed.T) / 2)
     back = torch.linalg.inv(transform)
     by_target = (back @ unfitted(spectrum, c) @ back.T).diagonal()
+    return _error(name, covariance, by_target, spectrum.values, c, note)
+
+
+def _error(
+    name: str, covariance: Tensor, by_target: Tensor, transformed: Tensor, c: float, note: str
+) -> PreprocessingError:
+    """From the error of each target and the eigenvalues of the transformed targets."""
     total, mse = float(covariance.diagonal().sum()), float(by_target.sum())
     r2 = 1 - mse / total if total > 0 else math.nan
-    rank = int((spectrum.values > c + rounding(spectrum.values)).sum())
+    rank = int((transformed > c + rounding(transformed)).sum())
     return PreprocessingError(name, mse, r2, rank, tuple(by_target.tolist()), note)
 
 

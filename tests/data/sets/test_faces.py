@@ -2,7 +2,9 @@
 
 import io
 import json
+import pickle
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -138,12 +140,93 @@ def test_another_format_under_the_name_of_a_jpeg_is_left_out(folder):
         assert len(read_faces(folder).inputs) == 3
 
 
-@pytest.mark.parametrize("factor", [1.5, 3])  # Pillow warns of the first, refuses the second
-def test_absurdly_large_images_are_left_out_unread(folder, monkeypatch, factor):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200 * 200)
-    (folder / "30_0_0_1.jpg").write_bytes(jpeg(size=(200, int(200 * factor))))
-    with pytest.warns(DeepNRCWarning, match=r"1 unreadable \(30_0_0_1\.jpg\)"):
-        assert len(read_faces(folder).inputs) == 3
+def claiming(width, height):
+    """A small JPEG whose header says that it is of this size."""
+    content = bytearray(jpeg())
+    place = content.index(b"\xff\xc0") + 5  # after marker, length and precision
+    content[place : place + 4] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize("size", [(60000, 1500), (60000, 60000)])
+def test_absurdly_large_images_are_left_out_undecoded(folder, size):
+    (folder / "30_0_0_1.jpg").write_bytes(claiming(*size))
+    message = (
+        r"files left out: 1 above 89,478,485 pixels \(30_0_0_1\.jpg with "
+        rf"{size[0]} × {size[1]} pixels\)\. All"
+    )
+    with pytest.warns(DeepNRCWarning, match=message):
+        raw = read_faces(folder)
+    assert len(raw.inputs) == 3
+    assert raw.provenance["left_out"]["above 89,478,485 pixels"] == [
+        f"30_0_0_1.jpg with {size[0]} × {size[1]} pixels"
+    ]
+
+
+def test_the_warning_filters_are_as_before(folder):
+    """Filters are of the whole process: threads that change and restore them mix them up."""
+    for i in range(40):
+        (folder / f"{i}_0_0_{i}.jpg").write_bytes(jpeg((i, 2 * i, 3 * i)))
+    before = list(warnings.filters)
+    images = read_faces(folder).inputs
+    for _ in range(5):
+        images[torch.arange(len(images))]
+    assert warnings.filters == before
+
+
+def two_folders(root, count=40):
+    """As Kaggle's archive unpacks: the same pictures in UTKFace and in crop_part1."""
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        content = io.BytesIO()
+        Image.fromarray((rng.random((32, 32, 3)) * 255).astype("uint8")).save(content, "JPEG")
+        for part in ("UTKFace", "crop_part1"):
+            (root / part).mkdir(exist_ok=True)
+            (root / part / f"{i + 1}_0_0_2017{i:04d}.jpg").write_bytes(content.getvalue())
+    return root
+
+
+def test_copies_of_a_face_are_in_one_part_and_counted(tmp_path):
+    two_folders(tmp_path)
+    message = (
+        r"40 of 80 faces are copies of others, pixel for pixel \(crop_part1/10_0_0_20170009\.jpg "
+        r"of UTKFace/10_0_0_20170009\.jpg, …\)\. Copies are kept in one part"
+    )
+    with pytest.warns(DeepNRCWarning, match=message):
+        data = load("utkface", tmp_path)
+    train, test = (
+        part.inputs[torch.arange(len(part))].flatten(1) for part in (data.train, data.test)
+    )
+    assert (len(train), len(test)) == (64, 16)
+    assert float(torch.cdist(test, train).min()) > 0
+    found = data.provenance["copies"]
+    assert (found["rows"], found["distinct"], found["with_another_target"]) == (80, 40, 0)
+    assert len(found["first"]) == 3
+
+
+def test_copies_are_found_by_their_pixels(folder):
+    """The same picture with a comment in its header, under another age."""
+    content = io.BytesIO()
+    with Image.open(folder / NAMES[0]) as image:
+        image.save(content, "JPEG", quality="keep", comment=b"taken again")
+    (folder / "33_0_0_1.jpg").write_bytes(content.getvalue())
+    with pytest.warns(
+        DeepNRCWarning, match=r"1 of 4 faces .*, 1 of them with another age\. Copies"
+    ):
+        raw = read_faces(folder)
+    assert raw.copies.tolist().count(raw.copies[0].item()) == 2
+
+
+def test_without_copies_the_split_is_that_of_older_versions(folder):
+    raw = read_faces(folder)
+    assert raw.copies is None
+    assert "copies" not in raw.provenance
+
+
+def test_workers_of_a_loader_read_faces(folder):
+    data = load("utkface", folder, test_fraction=0.34)
+    again = pickle.loads(pickle.dumps(data.train))
+    assert torch.equal(again[0][0], data.train[0][0])
 
 
 def test_the_checksum_goes_over_names_and_contents(folder):

@@ -2,7 +2,6 @@
 
 import io
 import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +14,13 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["SIZE", "WORKERS", "FaceImages", "decode", "decoding_errors"]
+__all__ = ["LARGEST", "SIZE", "WORKERS", "FaceImages", "TooLargeError", "decode", "decoding_errors"]
 
 SIZE = 128
 """Height and width that images are resized to [RU26, section 4.1]."""
+
+LARGEST = 89_478_485
+"""Pixels of the largest image that is decoded, as in Pillow: some kilobytes can claim gigabytes."""
 
 WORKERS = min(8, os.cpu_count() or 1)  # threads; decoding releases the interpreter's lock
 
@@ -56,20 +58,29 @@ class FaceImages:
         return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def decode(data: bytes) -> "Image.Image":
-    """A JPEG file's image, RGB, 128 × 128; raises one of `decoding_errors`."""
-    from PIL import Image  # noqa: PLC0415  - slow to import
+class TooLargeError(ValueError):
+    """The image claims more pixels than `LARGEST`; the text is its size."""
 
-    # JPEG alone: the fewer decoders a file from elsewhere can reach, the better.
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            return image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+
+def decode(data: bytes) -> "Image.Image":
+    """A JPEG file's image, RGB, 128 × 128.
+
+    Raises:
+        TooLargeError: It claims more pixels than `LARGEST`; nothing was decoded.
+        Exception: One of `decoding_errors`, for a damaged image.
+    """
+    from PIL import Image, JpegImagePlugin  # noqa: PLC0415  - slow to import
+
+    # JPEG alone: the fewer decoders a file from elsewhere can reach, the better. Not Image.open,
+    # which warns of large images: to turn that into an error changes the warning filters, which
+    # all threads of the process share.
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
+        width, height = image.size
+        if width * height > LARGEST:
+            raise TooLargeError(f"{width} × {height} pixels")
+        return image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
 
 
 def decoding_errors() -> tuple[type[Exception], ...]:
-    """What Pillow raises for damaged and for extremely large images."""
-    from PIL import Image  # noqa: PLC0415  - slow to import
-
-    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-    return (OSError, SyntaxError, ValueError, *bombs)
+    """What Pillow raises for damaged images."""
+    return (OSError, SyntaxError, ValueError)

@@ -5,6 +5,7 @@ import torch
 
 from deepnrc.data.sets.driving.carla import read_carla, rewrite_carla
 from deepnrc.errors import DeepNRCWarning, FileError, NonFiniteError
+from deepnrc.storage.manifest import file_sha256
 
 
 def write_file(path, rng, *, frames=200, chunks=None):
@@ -55,6 +56,8 @@ def test_frames_in_the_order_of_the_files_names(tmp_path, rng):
     assert torch.equal(red, torch.from_numpy(late_rgb[1, :, :, 0].astype(np.float32)) / 255)
     assert raw.input_names == ("image",)
     assert raw.target_names == ("steering", "speed")
+    sums = raw.provenance.pop("files")
+    assert sums == {file.name: file_sha256(file) for file in sorted(tmp_path.glob("*.h5"))}
     assert raw.provenance == {
         "data": "carla2d",
         "made_from": "203 frames in 2 of the CARLA files of Codevilla et al. 2018",
@@ -289,3 +292,15 @@ def test_rewriting_onto_a_full_disk(folder, tmp_path, monkeypatch):
     with pytest.raises(FileError, match=r"target .*new cannot be written .*No space.*: free disk"):
         rewrite_carla(folder, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_copied_file_is_read_once(folder):
+    whole = read_carla(folder)
+    first = sorted(folder.glob("*.h5"))[0]
+    (folder / "zz copy.h5").write_bytes(first.read_bytes())
+    with pytest.warns(
+        DeepNRCWarning, match=f"1 of 3 files left out, .*'zz copy.h5' that of '{first.name}'"
+    ):
+        raw = read_carla(folder)
+    assert torch.equal(raw.targets, whole.targets)
+    assert raw.provenance["copies_left_out"] == {"zz copy.h5": first.name}

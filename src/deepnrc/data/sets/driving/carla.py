@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from deepnrc.data.access.files import distinct_files
 from deepnrc.data.sets.driving.drives import read_drives, read_file, write_file
 from deepnrc.data.source import RawData
 from deepnrc.errors import FileError
@@ -36,14 +37,15 @@ def read_carla(path: str | Path, *, speed_only: bool = False) -> RawData:
 
     Warns:
         DeepNRCWarning: Images are stored such that reading them in random order is slow; see
-            `rewrite_carla`.
+            `rewrite_carla`. Or files are copies of others and left out.
 
     References:
         [RU26] section 4.1 and Table 2 (Carla2D); [A24] Table 1; the files are those of [C18].
     """
     folder = Path(path)
     names = ("speed",) if speed_only else ("steering", "speed")
-    drives = read_drives(_files(folder), names, size=(HEIGHT, WIDTH))
+    distinct = distinct_files(_files(folder))
+    drives = read_drives(distinct.files, names, size=(HEIGHT, WIDTH))
     return RawData(
         inputs=drives.images,
         targets=torch.from_numpy(drives.targets),
@@ -55,6 +57,7 @@ def read_carla(path: str | Path, *, speed_only: bool = False) -> RawData:
             "Codevilla et al. 2018",
             "folder": folder.name,
             "image_values": "bytes divided by 255",
+            **distinct.facts,
         },
     )
 

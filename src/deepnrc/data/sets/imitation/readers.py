@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from deepnrc.data.access.files import distinct_files
 from deepnrc.data.sets.imitation.episodes import Episode, join_episodes
 from deepnrc.data.sets.imitation.hdf5 import hdf5_episodes
 from deepnrc.data.sets.imitation.jat import JAT_SUFFIX, jat_episodes
 from deepnrc.data.sets.imitation.tasks import Task
 from deepnrc.data.source import RawData
 from deepnrc.errors import ArgumentError, FileError
-from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["read_real"]
 
@@ -34,15 +34,20 @@ def read_real(task: Task, path: Path) -> RawData:
             is not installed.
         FileError: The path does not exist or a file is damaged.
         DataError: The content does not fit the task; `NonFiniteError` for NaN or infinity.
+
+    Warns:
+        DeepNRCWarning: Files are copies of others and left out.
     """
-    files = _files(Path(path))
+    distinct = distinct_files(_files(Path(path)))
+    files = distinct.files
     kind = "JAT" if files[0].suffix == JAT_SUFFIX else "Minari or D4RL"
     return join_episodes(
         task,
         _episodes(files),
         {
             "made_from": f"real files ({kind}): {', '.join(file.name for file in files)}",
-            "files": {file.name: file_sha256(file) for file in files},
+            **distinct.facts,
+            "files": distinct.sha256,
         },
     )
 
