@@ -43,6 +43,7 @@ bench: $(VENV)/installed-test ## Time measuring and training against plain loops
 	$(BIN)/python -m benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.ensemble
+	$(BIN)/python -m benchmarks.evidence
 
 clean: ## Remove the virtual environments and build folders.
 	rm -rf $(VENV) .venv-3.* build dist

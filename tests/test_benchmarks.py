@@ -28,6 +28,7 @@ def test_every_module_is_imported(module):
     [
         "benchmarks --quick --threads 1 --rounds 1 --only '256 init, batch'",
         "benchmarks.training --rounds 1 --hopper-epochs 2",
+        "benchmarks.evidence --rounds 1",
         "benchmarks.ensemble --members 2 --samples 256 --rounds 1 --threads 1",
         # benchmarks.images is run by tests/data/access/test_images_memory.py
     ],
