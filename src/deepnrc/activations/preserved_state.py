@@ -11,27 +11,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from deepnrc.activations.kept_contents import contents_kept
+
 __all__ = ["preserved_state"]
 
 
 @contextlib.contextmanager
-def preserved_state(model: nn.Module, loader: object = None) -> Iterator[None]:
+def preserved_state(model: nn.Module, loader: object = None) -> Iterator[list[str]]:
     """Run with evaluation mode, no gradients and no compiled graphs, and restore the state.
 
     Restored, also after an exception or an interruption: the training flag of each module, every
-    buffer (batch-norm statistics) bit for bit, attributes that the forward pass set, and the
-    random state of torch, NumPy, Python, the devices in use and the loader's own generator.
-    Compiled parts of the model and fused transformer layers run eagerly, as they call no hooks.
+    buffer (batch-norm statistics) bit for bit, attributes that the forward pass set and what they
+    hold, and the random state of torch, NumPy, Python, the devices in use and the loader's own
+    generator. Compiled parts of the model and fused transformer layers run eagerly, as they call
+    no hooks.
+
+    Gives a list that names, at the end, what was changed and is too large to be put back.
     """
     with (
         _random_state_kept(model, loader),
         _evaluating(model),
+        contents_kept(model) as changed,
         _attributes_kept(model),
         _buffers_kept(model),
         torch.no_grad(),
         _eagerly(),
     ):
-        yield
+        yield changed
 
 
 @contextlib.contextmanager

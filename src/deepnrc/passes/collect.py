@@ -81,13 +81,16 @@ def _collected_with(
     statistics: Sequence[Statistic],
 ) -> Collection:
     first, *further = stages(statistics)
-    with preserved_state(model, loader):  # even reading a spectral-normed weight may change it
+    # Even reading a spectral-normed weight may change it.
+    with preserved_state(model, loader) as changed:
         layers, skipped = find_layers(model, options.layers, options.exclude)
         plan = functools.partial(plan_text, layers, skipped, statistics)
         run = Run(model, loader, layers, options)
         summed = run.through(Pass(layers, first, options), plan=plan)
         bound = state_bound(layers, statistics, summed.targets.dim)
         collection = _collected(summed, type(model).__name__, run, layers, skipped, bound, options)
+    if changed:
+        collection = replace(collection, notes=(*collection.notes, _changed_note(changed)))
     for stage in further:
         with preserved_state(model, loader):  # anew: random states are again those of the first
             before = {x.name: x for x in collection.layers if x.rows and not x.unpaired}
@@ -108,6 +111,13 @@ def _collected_with(
         both = tuple(kept.get(layer.name, layer) for layer in collection.layers)
         collection = replace(collection, layers=both)
     return collection
+
+
+def _changed_note(names: Sequence[str]) -> str:
+    return (
+        f"the model changed its {', '.join(names)} while it was measured, too large to be put back "
+        "in content: reset it before you go on"
+    )
 
 
 def statistics_of(options: MeasureOptions) -> list[Statistic]:
