@@ -12,8 +12,10 @@ from deepnrc.passes.collection import Collection
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.diagnosis import Diagnosis, diagnose
 from deepnrc.results.evaluate import evaluate
+from deepnrc.results.head_measurements import HeadDiagnoses, HeadMeasurements
 from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
 from deepnrc.results.measure import measure
+from deepnrc.results.measure_heads import measure_heads
 from deepnrc.results.measurement import Measurement, load
 from deepnrc.results.plan import LayerPlan, Plan, plan
 
@@ -21,6 +23,8 @@ __all__ = [
     "ClassCollapse",
     "Collection",
     "Diagnosis",
+    "HeadDiagnoses",
+    "HeadMeasurements",
     "LastLayer",
     "LayerMeasurement",
     "LayerPlan",
@@ -40,6 +44,7 @@ __all__ = [
     "evaluate",
     "load",
     "measure",
+    "measure_heads",
     "models",
     "plan",
     "theory",

@@ -5,7 +5,8 @@ can be computed afterwards without the data.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,9 @@ from deepnrc.activations.layers import Skipped, WeightLayer, find_layers
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError, LayerError
 from deepnrc.passes.collection import Collection, LayerCollection
+from deepnrc.passes.feed import Feed
+from deepnrc.passes.head_options import HeadOptions
+from deepnrc.passes.heads import HeadOutputs
 from deepnrc.passes.layer_statistics import (
     CentredUnitRows,
     ClassSpread,
@@ -32,7 +36,7 @@ from deepnrc.passes.single_pass import Pass
 from deepnrc.passes.statistic import Statistic, stages
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["collect", "collect_with", "statistics_of"]
+__all__ = ["collect", "collect_by_head", "collect_with", "statistics_of"]
 
 _NOT_A_REGRESSION = Undefined(
     "scores of classes are no predictions of the one-hot targets (if they are, measure them with "
@@ -57,60 +61,118 @@ def collect(model: nn.Module, loader: Iterable[Any], **options: Any) -> Collecti
 
 def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOptions) -> Collection:
     """`collect` with the options in one record."""
+    return collect_by_head(model, loader, HeadOptions(options))[""]
+
+
+def collect_by_head(
+    model: nn.Module,
+    loader: Iterable[Any],
+    options: HeadOptions,
+    heads: HeadOutputs | None = None,
+    *,
+    single: bool = True,
+) -> dict[str, Collection]:
+    """What is needed of the data, for each head of the targets; a single target is head ``""``.
+
+    Args:
+        model: As of `collect`.
+        loader: As of `collect`.
+        options: Of each head.
+        heads: Which output is whose; None: several targets are refused.
+        single: Whether a single target is taken.
+    """
     if not isinstance(loader, Iterable):
         raise ArgumentError(
             "loader must be an iterable of (inputs, targets), a DataLoader or a list of batches; "
             f"got {type(loader).__name__}"
         )
-    statistics = statistics_of(options)
-    if len(stages(statistics)) > 1 and isinstance(loader, Iterator):
-        classify = options.task == "classification"
-        what = "task='classification'" if classify else f"last_layer={options.last_layer!r}"
-        raise ArgumentError(
-            f"{what} takes two passes over the loader, but a {type(loader).__name__} can be read "
-            "only once: pass a DataLoader or a list of batches"
-        )
+    for each in options.possible() if isinstance(loader, Iterator) else ():
+        if len(stages(statistics_of(each))) > 1:
+            classify = each.task == "classification"
+            what = "task='classification'" if classify else f"last_layer={each.last_layer!r}"
+            raise ArgumentError(
+                f"{what} takes two passes over the loader, but a {type(loader).__name__} can be "
+                "read only once: pass a DataLoader or a list of batches"
+            )
     with measurable(model) as module:
-        return _collected_with(module, loader, options, statistics)
+        return _collected_by_head(
+            module, loader, options, lambda start: Feed(start, options, heads, single=single)
+        )
 
 
-def _collected_with(
+def _collected_by_head(
     model: nn.Module,
     loader: Iterable[Any],
-    options: MeasureOptions,
-    statistics: Sequence[Statistic],
-) -> Collection:
-    first, *further = stages(statistics)
+    options: HeadOptions,
+    feed_of: Callable[[Callable[[str], Pass | None]], Feed],
+) -> dict[str, Collection]:
+    wanted: dict[str, list[list[Statistic]]] = {}  # by head, the statistics of each pass
     # Even reading a spectral-normed weight may change it.
     with preserved_state(model, loader) as changed:
-        layers, skipped = find_layers(model, options.layers, options.exclude)
-        plan = functools.partial(plan_text, layers, skipped, statistics)
-        run = Run(model, loader, layers, options)
-        summed = run.through(Pass(layers, first, options), plan=plan)
-        bound = state_bound(layers, statistics, summed.targets.dim)
-        collection = _collected(summed, type(model).__name__, run, layers, skipped, bound, options)
+        layers, skipped = find_layers(model, options.common.layers, options.common.exclude)
+        run = Run(model, loader, layers, options.common)
+
+        def first(head: str) -> Pass:
+            wanted[head] = stages(statistics_of(options.of(head)))
+            return Pass(layers, wanted[head][0], options.of(head))
+
+        feed = feed_of(first)
+        plan = functools.partial(plan_text, layers, skipped, wanted)
+        run.through(feed, plan=plan)
+        found = {
+            head: _collected(head, one, model, run, layers, skipped, wanted[head])
+            for head, one in feed.passes.items()
+        }
     if changed:
-        collection = replace(collection, notes=(*collection.notes, _changed_note(changed)))
-    for stage in further:
+        found = {
+            head: replace(one, notes=(*one.notes, _changed_note(changed)))
+            for head, one in found.items()
+        }
+    for number in range(1, max(map(len, wanted.values()), default=1)):
         with preserved_state(model, loader):  # anew: random states are again those of the first
-            before = {x.name: x for x in collection.layers if x.rows and not x.unpaired}
-            last = collection.output_layer
-            summed = Pass(
-                layers,
-                stage,
-                _with_classes(options, collection),
-                before=before,
-                last=None if last is None else last.name,
-            )
-            added = {x.name: x for x in run.through(summed, label="measuring again").layers()}
-        for name, layer in before.items():
-            if name not in summed.without_sums:
-                _check_rows(layer, added.get(name))
-        # Layers without rows keep what the first pass said of them.
-        kept = {name: layer for name, layer in added.items() if name in before}
-        both = tuple(kept.get(layer.name, layer) for layer in collection.layers)
-        collection = replace(collection, layers=both)
-    return collection
+            feed = feed_of(functools.partial(_later, layers, wanted, number, found))
+            run.through(feed, label="measuring again")
+            found |= {head: _extended(found[head], one) for head, one in feed.passes.items()}
+    return found
+
+
+def _before(collection: Collection) -> dict[str, LayerCollection]:
+    return {x.name: x for x in collection.layers if x.rows and not x.unpaired}
+
+
+def _later(
+    layers: Sequence[WeightLayer],
+    wanted: Mapping[str, list[list[Statistic]]],
+    number: int,
+    found: Mapping[str, Collection],
+    head: str,
+) -> Pass | None:
+    """A further pass of a head, which knows what those before gave; None where it needs none."""
+    if number >= len(wanted[head]):
+        return None
+    stage, collection = wanted[head][number], found[head]
+    last = collection.output_layer
+    return Pass(
+        layers,
+        stage,
+        _with_classes(collection.options, collection),
+        before=_before(collection),
+        last=None if last is None else last.name,
+    )
+
+
+def _extended(collection: Collection, one: Pass) -> Collection:
+    """What was collected, with what a further pass adds."""
+    before = _before(collection)
+    added = {x.name: x for x in one.layers()}
+    for name, layer in before.items():
+        if name not in one.without_sums:
+            _check_rows(layer, added.get(name))
+    # Layers without rows keep what the first pass said of them.
+    kept = {name: layer for name, layer in added.items() if name in before}
+    return replace(
+        collection, layers=tuple(kept.get(layer.name, layer) for layer in collection.layers)
+    )
 
 
 def _changed_note(names: Sequence[str]) -> str:
@@ -133,15 +195,16 @@ def statistics_of(options: MeasureOptions) -> list[Statistic]:
 
 
 def _collected(
+    head: str,
     first: Pass,
-    model: str,
+    module: nn.Module,
     run: Run,
     layers: Sequence[WeightLayer],
     skipped: tuple[Skipped, ...],
-    bound: int,
-    options: MeasureOptions,
+    statistics: list[list[Statistic]],
 ) -> Collection:
     targets, called = first.targets.moments(), first.layers()
+    model, options = type(module).__name__, first.options
     if not called:
         raise LayerError(
             f"no layer of {model} was called during the pass: it computes with its weights "
@@ -155,7 +218,8 @@ def _collected(
             "pass reduce= a function of (name, activation, batch) that returns the rows and the "
             "number of the sample of each"
         )
-    placed = placed_layers(called, run)
+    assert run.evidence is not None
+    placed = placed_layers(called, run.evidence, head)
     names = {layer.name.partition("#")[0] for layer in called}
     unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
     classify = options.task == "classification"
@@ -168,7 +232,7 @@ def _collected(
         correct=first.output("correct") if classify else None,
         last=last_layer_name(first, placed, targets.target_dim),
         skipped=skipped,
-        state_bytes=bound,
+        state_bytes=state_bound(layers, itertools.chain(*statistics), targets.target_dim),
         notes=run.notes,
         options=options,
     )

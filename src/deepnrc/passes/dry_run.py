@@ -12,6 +12,8 @@ from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import DataError
 from deepnrc.passes.collect import statistics_of
 from deepnrc.passes.collection import LayerCollection
+from deepnrc.passes.feed import Feed
+from deepnrc.passes.head_options import HeadOptions
 from deepnrc.passes.measurable import measurable
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.placement import last_layer_name, placed_layers
@@ -87,11 +89,12 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
     with measurable(model) as module, preserved_state(module):
         layers, skipped = find_layers(module, options.layers, options.exclude)
         run = Run(module, [_one(batch)], layers, options)
-        one = run.through(Pass(layers, [_CountedRows()], options), label="planning")
-        if run.pairing is None:
+        one = Pass(layers, [_CountedRows()], options)
+        run.through(Feed(lambda _: one, HeadOptions(options)), label="planning")
+        if run.pairing is None or run.evidence is None:
             raise DataError("the batch holds no sample: pass one with at least two")
         t, samples = one.targets.dim, one.targets.batch_samples
-        called = placed_layers(one.layers(), run)
+        called = placed_layers(one.layers(), run.evidence)
         names = {layer.name.partition("#")[0] for layer in called}
         unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
     return DryRun(

@@ -3,20 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.passes.collection import LayerCollection
-from deepnrc.passes.run import Run
 from deepnrc.passes.single_pass import Pass
 
 __all__ = ["last_layer_name", "placed_layers"]
 
 
-def placed_layers(called: Iterable[LayerCollection], run: Run) -> list[LayerCollection]:
-    """Layers on the way to the predictions first, from the inputs on; then side branches."""
+def placed_layers(
+    called: Iterable[LayerCollection], evidence: BatchEvidence, head: str = ""
+) -> list[LayerCollection]:
+    """Layers on the way to a head's predictions first, from the inputs on; then side branches."""
 
     def by_depth(layer: LayerCollection) -> tuple[bool, int]:
         return not layer.on_path, layer.depth if layer.on_path else 0
 
-    return sorted((_placed(layer, run) for layer in called), key=by_depth)
+    return sorted((_placed(layer, evidence, head) for layer in called), key=by_depth)
 
 
 def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: int) -> str | None:
@@ -34,13 +36,12 @@ def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: in
     return found[-1] if found else None
 
 
-def _placed(layer: LayerCollection, run: Run) -> LayerCollection:
+def _placed(layer: LayerCollection, evidence: BatchEvidence, head: str) -> LayerCollection:
     """The layer with its place among the others, as the evidence shows it."""
-    assert run.evidence is not None
-    trail = run.evidence.layers.get(layer.name.partition("#")[0])
+    trail = evidence.layers.get(layer.name.partition("#")[0])
     if trail is None:
         return layer
     notes = layer.notes
     if trail.calls > 1 and "#" not in layer.name:
         notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
-    return replace(layer, depth=trail.depth, on_path=trail.on_path, notes=notes)
+    return replace(layer, depth=trail.depth, on_path=head in trail.serves, notes=notes)

@@ -1,6 +1,7 @@
 """What a pass will measure and hold, said before it starts."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from deepnrc.activations.layers import Skipped, WeightLayer
 from deepnrc.passes.statistic import Statistic
@@ -19,14 +20,27 @@ def state_bound(
 def plan_text(
     layers: Sequence[WeightLayer],
     skipped: Iterable[Skipped],
-    statistics: Iterable[Statistic],
-    target_dim: int,
+    statistics: Mapping[str, Iterable[Iterable[Statistic]]],
+    target_dims: Mapping[str, int],
 ) -> str:
-    """Layers, bytes, and what is left out and why, a line each."""
-    size = state_bound(layers, statistics, target_dim)
+    """Layers, bytes, and what is left out and why, a line each.
+
+    Args:
+        layers: That are measured.
+        skipped: Modules that are not.
+        statistics: Of each pass, by head.
+        target_dims: t of each head.
+    """
+    size = sum(
+        state_bound(layers, itertools.chain(*statistics[head]), t)
+        for head, t in target_dims.items()
+    )
+    against = "; ".join(
+        f"{_counted(t, 'target dimension')}{f' of head {head!r}' if head else ''}"
+        for head, t in target_dims.items()
+    )
     text = (
-        f"measuring {_counted(len(layers), 'layer')} against "
-        f"{_counted(target_dim, 'target dimension')}; "
+        f"measuring {_counted(len(layers), 'layer')} against {against}; "
         f"at most {size / 2**20:.1f} MiB of state, whatever the number of samples"
     )
     return "\n".join([text, *(f"  leaving out {x.name}: {x.reason}" for x in skipped)])

@@ -1,24 +1,26 @@
 """A model and a loader, and how their batches go through a pass."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.batches import cast_inputs, default_forward, default_unpack, to_device
 from deepnrc.activations.evidence.gather import BatchEvidence, gather
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
-from deepnrc.activations.outputs import select_output
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError
+from deepnrc.passes.feed import Feed
+from deepnrc.passes.incoming import Incoming
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.pairing import Pairing
 from deepnrc.passes.progress import Progress
-from deepnrc.passes.single_pass import Pass
 
 __all__ = ["Run"]
 
@@ -48,6 +50,8 @@ class Run:
         self._model, self._loader, self._layers = model, loader, layers
         self._options = options
         self._device = _input_device(model, options.device)
+        self._by_name = {layer.name: layer for layer in layers}
+        self._incoming: Incoming | None = None  # None: what enters layers is passed over
         self.pairing: Pairing | None = None
         self.evidence: BatchEvidence | None = None
         self.notes: tuple[str, ...] = ()
@@ -55,46 +59,64 @@ class Run:
         self._with_gradients = False  # models such as those of forces differentiate in forward
 
     def through(
-        self, one: Pass, *, plan: Callable[[int], str] | None = None, label: str = "measuring"
-    ) -> Pass:
-        """Run all batches through a pass; the plan is told of the target dimension."""
+        self,
+        feed: Feed,
+        *,
+        plan: Callable[[Mapping[str, int]], str] | None = None,
+        label: str = "measuring",
+    ) -> None:
+        """Run all batches through a feed; the plan is told of each head's target dimension."""
         options = self._options
         unpack, forward = options.unpack or default_unpack, options.forward or default_forward
         modules = {layer.name: layer.module for layer in self._layers}
         progress = Progress(self._loader, enabled=options.progress, label=label)
-        with progress as bar, InputHooks(modules, one.receive):
+        with progress as bar, InputHooks(modules, functools.partial(self._receive, feed)):
             for batch in self._loader:
-                inputs, targets = _pair(unpack(batch))
+                self._incoming = None  # what is looked at is run again to be measured
+                inputs, given = _pair(unpack(batch))
+                targets = feed.targets(given, _leading_size(inputs))
+                samples = len(next(iter(targets.values())))
                 inputs = to_device(inputs, self._device)
-                predict = functools.partial(self._predict, forward)
-                if self.pairing is None and len(targets) > 0:
-                    one.paused = True  # what is looked at here is run again to be measured
-                    self._look(batch, inputs, targets, predict)
-                    one.paused = False
-                one.paused = self.pairing is None  # an empty batch shows nothing
-                if self.pairing is not None:
-                    one.use(self.pairing)
-                if one.targets.needs_classes and self.evidence is not None:
-                    one.targets.find_classes(targets, self.evidence.predictions)
-                one.start_batch(targets, batch, batch_mask(options.mask, batch, inputs))
-                if plan is not None and one.targets.batches == 1:
-                    bar.say(plan(one.targets.dim))
-                one.end_batch(predict(self._cast(inputs)))
+                predict = functools.partial(self._predict, forward, feed, targets)
+                if self.pairing is None and samples > 0:
+                    self._look(batch, inputs, samples, predict)
+                mask = batch_mask(options.mask, batch, inputs)
+                feed.start_batch(targets, mask, self.evidence)
+                if self.pairing is not None:  # an empty batch shows nothing
+                    calls = options.calls
+                    self._incoming = Incoming(self.pairing, calls, samples, batch, mask)
+                if plan is not None and feed.batches == 1:
+                    bar.say(plan({name: one.targets.dim for name, one in feed.passes.items()}))
+                feed.end_batch(predict(self._cast(inputs)))
                 bar.advance()
-        return one
 
-    def _predict(self, forward: Callable[[nn.Module, Any], Any], inputs: Any) -> Any:
+    def _receive(self, feed: Feed, name: str, activation: Tensor) -> None:
+        """Take in what enters a layer in one call of it."""
+        if self._incoming is None:
+            return
+        call, key = self._incoming.call(name)
+        if feed.wants(key):
+            layer = self._by_name[name]
+            feed.take(key, layer, activation, self._incoming.rows(layer, activation, call))
+
+    def _predict(
+        self,
+        forward: Callable[[nn.Module, Any], Any],
+        feed: Feed,
+        targets: Mapping[str, Any],
+        inputs: Any,
+    ) -> dict[str, Any]:
         with torch.set_grad_enabled(self._with_gradients):
-            return select_output(self._options.output, forward(self._model, inputs))
+            return feed.predictions(forward(self._model, inputs), targets)
 
     def _cast(self, inputs: Any) -> Any:
         return inputs if self._dtype is None else cast_inputs(inputs, self._dtype)
 
-    def _gathered(self, predict: Callable[[Any], Any], inputs: Any, targets: Any) -> BatchEvidence:
+    def _gathered(self, predict: Callable[[Any], Any], inputs: Any, count: int) -> BatchEvidence:
         """Evidence; where torch refuses the inputs' dtype or needs gradients, with these."""
 
         def gathered() -> BatchEvidence:
-            count, axis = len(targets), self._options.batch_dim
+            axis = self._options.batch_dim
             return gather(self._layers, predict, self._cast(inputs), count, batch_dim=axis)
 
         try:
@@ -111,11 +133,11 @@ class Run:
                 raise
         return gathered()
 
-    def _look(self, batch: Any, inputs: Any, targets: Any, predict: Callable[[Any], Any]) -> None:
+    def _look(self, batch: Any, inputs: Any, samples: int, predict: Callable[[Any], Any]) -> None:
         """Find out from a part of the first batch what the layers are to the predictions."""
         options = self._options
         with preserved_state(self._model):
-            self.evidence = self._gathered(predict, inputs, targets)
+            self.evidence = self._gathered(predict, inputs, samples)
         self.pairing = Pairing(options.reduce, self.evidence)
         unused = unused_masks(options.mask, batch, inputs)
         if unused:
@@ -132,6 +154,13 @@ def _pair(unpacked: Any) -> tuple[Any, Any]:
     if isinstance(unpacked, Tensor):
         got += f" of shape {tuple(unpacked.shape)}"
     raise DataError(f"unpack must return (inputs, targets); got {got}: return a pair")
+
+
+def _leading_size(inputs: Any) -> int | None:
+    """Size of the first axis of the first tensor among the inputs."""
+    tensors = (x for x in tree_leaves(inputs) if isinstance(x, Tensor | np.ndarray) and x.ndim)
+    first = next(tensors, None)
+    return None if first is None else len(first)
 
 
 def _input_device(model: nn.Module, device: torch.device | str | None) -> torch.device:

@@ -2,7 +2,6 @@
 
 import bisect
 import contextlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,6 @@ from deepnrc.errors import DataError, FeatureRangeError, NonFiniteError
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.passes.model_error import matching_predictions
 from deepnrc.passes.options import MeasureOptions
-from deepnrc.passes.pairing import Pairing
 from deepnrc.passes.statistic import Site, Statistic, Sums
 from deepnrc.passes.targets import Targets
 from deepnrc.support.undefined import Undefined
@@ -28,19 +26,18 @@ __all__ = ["Pass"]
 class Pass:
     """Feeds statistics while a model runs over the batches of a loader.
 
-    For each batch: `start_batch`, then the model with `receive` as the receiver of its input
-    hooks, then `end_batch`.
+    For each batch: `start_batch`, then `take` for each call of a layer, then `end_batch`.
 
     Attributes:
+        options: How targets are read.
         targets: Those read so far.
-        paused: Whether what enters the layers is passed over.
         without_sums: Names of the layers that were called but have nothing to sum.
         last: Names of the layers whose W h + b was the prediction for the first batch.
 
     Args:
         layers: Whose rows are wanted.
         statistics: What is summed.
-        options: How activations become rows, and how targets are read.
+        options: How targets are read.
         before: What the pass before gave, by layer; empty for the first.
         last: Name of the last layer, where it is known.
     """
@@ -55,17 +52,12 @@ class Pass:
         last: str | None = None,
     ) -> None:
         self.targets = Targets(options)
-        self.paused = False
         self.without_sums: set[str] = set()
         self._layers = {layer.name: layer for layer in layers}
-        self._statistics, self._options = statistics, options
+        self._statistics, self.options = statistics, options
         self._before, self._last = before or {}, last
-        self._pairing: Pairing | None = None
         self._seen: dict[str, _Seen] = {}  # in calling order
         self._unpaired: dict[str, LayerCollection] = {}
-        self._calls: Counter[str] = Counter()  # in the batch at hand
-        self._batch: Any = None
-        self._mask: Tensor | None = None
         self._candidates: dict[str, Rows] = {}  # of layers that may be the last
         self.last: list[str] = []
         self._output: dict[str, Sums] | None = None
@@ -79,31 +71,23 @@ class Pass:
     @property
     def classify(self) -> bool:
         """Whether targets are classes."""
-        return self._options.task == "classification"
+        return self.options.task == "classification"
 
-    def use(self, pairing: Pairing) -> None:
-        """Take what was found out about the layers from a part of the first batch."""
-        self._pairing = pairing
+    def wants(self, key: str) -> bool:
+        """Whether the rows of this name are summed, as far as is known."""
+        return key not in self.without_sums and key not in self._unpaired
 
-    def receive(self, name: str, activation: Tensor) -> None:
-        """Take in what enters a layer in one call of it."""
-        if self.paused:
-            return
-        call = self._calls[name]
-        self._calls[name] += 1
-        layer = self._layers[name]
-        assert self._pairing is not None
-        key = self._pairing.key(name, call, self._options.calls)
-        if key in self.without_sums or key in self._unpaired:
-            return
-        rows = self._pairing.rows(
-            layer,
-            activation,
-            call,
-            samples=self.targets.batch_samples,
-            batch=self._batch,
-            mask=self._mask,
-        )
+    def take(
+        self, key: str, layer: WeightLayer, activation: Tensor, rows: Rows | Undefined
+    ) -> None:
+        """Take in what enters a layer in one call of it.
+
+        Args:
+            key: Under which it is summed.
+            layer: Which.
+            activation: As it enters.
+            rows: Made of it, or why there are none.
+        """
         targets = rows if isinstance(rows, Undefined) else self.targets.of_rows(rows)
         if isinstance(rows, Undefined) or isinstance(targets, Undefined):
             assert isinstance(targets, Undefined)
@@ -154,16 +138,13 @@ class Pass:
         sums = {statistic.name: statistic.start(site) for statistic in wanted}
         return {name: started for name, started in sums.items() if started is not None}
 
-    def start_batch(self, targets: Any, batch: Any = None, mask: Tensor | None = None) -> None:
+    def start_batch(self, targets: Any, mask: Tensor | None = None) -> None:
         """Take in a batch, before the model runs.
 
         Args:
             targets: Of its samples.
-            batch: As the loader gave it, for reduction functions.
             mask: Samples × positions that count; None: all.
         """
-        self._batch, self._mask = batch, mask
-        self._calls.clear()
         self.targets.read(targets, mask)
 
     def end_batch(self, predictions: Any) -> None:

@@ -1,12 +1,13 @@
 """One extra forward pass over part of a batch, and what it shows of every layer."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.evidence.dataflow import Dataflow
 from deepnrc.activations.evidence.layout import Glimpse
@@ -25,13 +26,13 @@ class LayerTrail:
 
     Attributes:
         depth: Most measured layers one after the other between the inputs and it.
-        on_path: Whether the predictions depend on it.
+        serves: Heads whose predictions depend on it; "" is the only one of a single output.
         calls: Of it.
         glimpses: Of what entered it, a call each.
     """
 
     depth: int = 0
-    on_path: bool = False
+    serves: frozenset[str] = frozenset()
     calls: int = 0
     glimpses: list[Glimpse] = field(default_factory=list)
 
@@ -43,21 +44,21 @@ class BatchEvidence:
     Attributes:
         samples: Of the whole batch.
         part_samples: Of the part; 0 where no part could be taken.
-        predictions: For the part.
+        predictions: For the part, by head.
         layers: By name, of the layers that were called.
         reason: Why no part of the batch could be looked at; None where it could.
     """
 
     samples: int
     part_samples: int
-    predictions: Any
+    predictions: Mapping[str, Any]
     layers: dict[str, LayerTrail]
     reason: Undefined | None = None
 
 
 def gather(
     layers: Sequence[WeightLayer],
-    predict: Callable[[Any], Any],
+    predict: Callable[[Any], Mapping[str, Any]],
     inputs: Any,
     samples: int,
     *,
@@ -70,7 +71,7 @@ def gather(
 
     Args:
         layers: To look at.
-        predict: Inputs → the predictions that count.
+        predict: Inputs → the predictions of each head.
         inputs: Of the batch.
         samples: In the batch.
         batch_dim: Axis of the samples in the inputs; None: found by its size.
@@ -96,7 +97,10 @@ def gather(
 
 
 def _looked(
-    layers: Sequence[WeightLayer], predict: Callable[[], Any], samples: int, part: int
+    layers: Sequence[WeightLayer],
+    predict: Callable[[], Mapping[str, Any]],
+    samples: int,
+    part: int,
 ) -> BatchEvidence:
     trails: dict[str, LayerTrail] = {}
     wanted = {layer.name: layer for layer in layers}
@@ -117,10 +121,17 @@ def _looked(
     modules = {layer.name: layer.module for layer in layers}
     with flow, InputHooks(modules, entered), _output_hooks(modules, left):
         predictions = predict()
-    origin = flow.of(predictions)
+    origins = {head: _origin(flow, given) for head, given in predictions.items()}
     for name, trail in trails.items():
-        trail.on_path = bool(origin.layers >> numbers[name] & 1)
+        bit = 1 << numbers[name]
+        trail.serves = frozenset(head for head, layers in origins.items() if layers & bit)
     return BatchEvidence(samples, part, predictions, trails)
+
+
+def _origin(flow: Dataflow, predictions: Any) -> int:
+    """The layers that predictions depend on, a bit each; all where there is no tensor to ask."""
+    tensors = [leaf for leaf in tree_leaves(predictions) if isinstance(leaf, Tensor)]
+    return flow.of(tensors).layers if tensors else -1
 
 
 def _check_width(layer: WeightLayer, activation: Tensor) -> None:

@@ -1,0 +1,146 @@
+"""What a run over the data feeds: one pass, or one for each head of several targets."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from deepnrc.activations.evidence.gather import BatchEvidence
+from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.outputs import select_output
+from deepnrc.activations.rows import Rows
+from deepnrc.errors import DataError, DeepNRCError
+from deepnrc.passes.head_options import HeadOptions
+from deepnrc.passes.heads import HeadOutputs, heads_of, listed, samples_of
+from deepnrc.passes.single_pass import Pass
+from deepnrc.support.undefined import Undefined
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """Hands the batches of a run to a pass for each head.
+
+    The targets of a model with a single output are one head, of the name ``""``.
+
+    Attributes:
+        passes: By the name of the head; started when the first batch shows the heads.
+
+    Args:
+        start: Makes the pass of a head; None where it needs none.
+        options: Of each head; that of a single target names its ``output``.
+        heads: Which output is that of each of several targets; None: several are refused.
+        single: Whether a single target is taken.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[str], Pass | None],
+        options: HeadOptions,
+        heads: HeadOutputs | None = None,
+        *,
+        single: bool = True,
+    ) -> None:
+        self._start, self._options, self._heads = start, options, heads
+        self._single = single
+        self._names: tuple[str, ...] | None = None
+        self.passes: dict[str, Pass] = {}
+        self.batches = 0
+
+    def targets(self, given: Any, samples: int | None) -> dict[str, Any]:
+        """A batch's targets by head.
+
+        Args:
+            given: By the loader.
+            samples: In the inputs, where known.
+
+        Raises:
+            ArgumentError: ``outputs=`` names something else than the heads.
+            DataError: There are several targets where one is wanted, one where several are, or
+                other heads than before.
+        """
+        heads = heads_of(given, samples)
+        if heads is None:
+            if not self._single:
+                raise DataError(
+                    "targets must be a mapping {head: targets} or a tuple of them; got a "
+                    f"{type(given).__name__} for batch {self.batches}: pass "
+                    "unpack=lambda batch: (inputs, {'mean': …, 'value': …}), or measure a single "
+                    "target with deepnrc.measure"
+                )
+            heads = {"": given}
+        elif self._heads is None:
+            outputs = ", ".join(f"{name!r}: …" for name in heads)
+            raise DataError(
+                f"targets of batch {self.batches} are those of {len(heads)} heads, "
+                f"{listed(heads)}: measure each with deepnrc.measure_heads(model, loader, "
+                f"outputs={{{outputs}}}), where outputs= says which of the model's outputs is "
+                "whose (leave it out where they have the same names or positions), or pick one "
+                "with unpack= and output="
+            )
+        self._check(heads)
+        if heads.keys() != {""}:
+            samples_of(heads)
+        return heads
+
+    def _check(self, heads: Mapping[str, Any]) -> None:
+        if self._names is None:
+            if self._heads is not None and heads.keys() != {""}:
+                self._heads.check(heads)
+                self._options.check(heads)
+            self._names = tuple(heads)
+            started = {name: self._start(name) for name in heads}
+            self.passes = {name: one for name, one in started.items() if one is not None}
+        elif set(heads) != set(self._names):
+            raise DataError(
+                f"targets of batch {self.batches} have the heads {listed(heads)}; the batches "
+                f"before had {listed(self._names)}: yield the same heads in every batch"
+            )
+
+    def predictions(self, returned: Any, targets: Mapping[str, Any]) -> dict[str, Any]:
+        """What a model returned, by head."""
+        if self._heads is None or targets.keys() == {""}:
+            return {"": select_output(self._options.common.output, returned)}
+        return self._heads.of(returned, targets)
+
+    def start_batch(
+        self, targets: Mapping[str, Any], mask: Tensor | None, evidence: BatchEvidence | None
+    ) -> None:
+        """Take in the targets of a batch, before the model runs."""
+        for name, one in self.passes.items():
+            with _naming(name):
+                if one.targets.needs_classes and evidence is not None:
+                    one.targets.find_classes(targets[name], evidence.predictions[name])
+                one.start_batch(targets[name], mask)
+        self.batches += 1
+
+    def wants(self, key: str) -> bool:
+        """Whether a pass sums what a layer is given."""
+        return any(one.wants(key) for one in self.passes.values())
+
+    def take(
+        self, key: str, layer: WeightLayer, activation: Tensor, rows: Rows | Undefined
+    ) -> None:
+        """Take in the rows of a call of a layer."""
+        for name, one in self.passes.items():
+            if one.wants(key):
+                with _naming(name):
+                    one.take(key, layer, activation, rows)
+
+    def end_batch(self, predictions: Mapping[str, Any]) -> None:
+        """Take in a batch's predictions, after the model ran."""
+        for name, one in self.passes.items():
+            with _naming(name):
+                one.end_batch(predictions[name])
+
+
+@contextlib.contextmanager
+def _naming(head: str) -> Iterator[None]:
+    """Add the head's name to an error."""
+    try:
+        yield
+    except DeepNRCError as error:
+        if head:
+            error.args = (f"head '{head}': {error}",)
+        raise

@@ -1,0 +1,49 @@
+"""What enters the layers in the batch at hand, as rows that know their samples."""
+
+from collections import Counter
+from typing import Any
+
+from torch import Tensor
+
+from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.rows import Rows
+from deepnrc.passes.pairing import Pairing
+from deepnrc.support.undefined import Undefined
+
+__all__ = ["Incoming"]
+
+
+class Incoming:
+    """Rows of the layers' calls in one batch.
+
+    Args:
+        pairing: Of rows with samples.
+        calls: ``"pooled"`` or ``"separate"``.
+        samples: In the batch.
+        batch: As the loader gave it, for reduction functions.
+        mask: Samples × positions that count; None: all.
+    """
+
+    def __init__(
+        self, pairing: Pairing, calls: str, samples: int, batch: Any, mask: Tensor | None
+    ) -> None:
+        self._pairing, self._rule = pairing, calls
+        self._samples, self._batch, self._mask = samples, batch, mask
+        self._calls: Counter[str] = Counter()
+
+    def call(self, name: str) -> tuple[int, str]:
+        """Number of the call of a layer that begins now, and under which name it is summed."""
+        number = self._calls[name]
+        self._calls[name] += 1
+        return number, self._pairing.key(name, number, self._rule)
+
+    def rows(self, layer: WeightLayer, activation: Tensor, call: int) -> Rows | Undefined:
+        """Rows of a call, or why it has none."""
+        return self._pairing.rows(
+            layer,
+            activation,
+            call,
+            samples=self._samples,
+            batch=self._batch,
+            mask=self._mask,
+        )
