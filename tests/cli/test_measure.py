@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from deepnrc import load, measure
+from deepnrc import HeadMeasurements, load, measure
 from deepnrc.cli.app import app
 from helpers import on_a_terminal
 
@@ -70,11 +70,19 @@ def run(model, inputs):
     return model(inputs)["mean"]
 
 
+def heads(batch):
+    return batch["state"], {"mean": batch["action"], "spread": batch["action"] ** 2}
+
+
+def scale(returned):
+    return returned["scale"]
+
+
 def last_step(name, activation):
     return activation[:, -1] if activation.ndim == 3 else activation
 
 
-ready = make()
+ready, both = make(), Tokens()
 number = 3
 """
 
@@ -286,3 +294,46 @@ def test_functions_that_are_not_found_are_named(folder, options, message):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
     assert message.format(name) in result.stderr
+
+
+HEADS = ["measure", "--model", "{}:both", "--data", "{}:tokens", "--unpack", "{}:heads"]
+
+
+@pytest.mark.parametrize("output", ["scale", "{}:scale"])
+def test_several_targets_give_a_table_and_a_diagnosis_each(folder, output):
+    path, name = folder
+    base = [argument.format(name) for argument in (*HEADS, "--head", f"spread={output}")]
+    result = CliRunner().invoke(app, [*base, "--save", "heads.json", "--figure", "fig"])
+    assert result.exit_code == 0, result.output
+    saved = HeadMeasurements.load(path / "heads.json")
+    assert list(saved) == ["mean", "spread"]
+    assert [saved[head].last_layer.layer for head in saved] == ["mean", "scale"]
+    assert result.stdout.startswith("=== mean ===\nTokens: 60 samples in 1 batch")
+    assert "\n\n=== spread ===\nTokens: 60 samples in 1 batch" in result.stdout
+    assert result.stdout.count("Thresholds: NRC1 ≤ 0.1") == 2
+    assert {file.name for file in path.glob("fig.*")} == {"fig.png", "fig.pdf"}
+    result = CliRunner().invoke(app, [*base, "--json"])
+    assert json.loads(result.stdout) == saved.to_dict()
+    result = CliRunner().invoke(app, [*base, "--csv"])
+    assert result.stdout.splitlines()[0].startswith("head,layer,kind,width")
+    assert len(result.stdout.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--head", "spread"], "--head must be NAME=OUTPUT, such as --head value=1; got 'spread'"),
+        (["--head", "spread=5"], "outputs of head 'spread': output=5: the model returned a dict"),
+        ([], "head 'spread' has no output of its name: the targets' heads are 'mean', 'spread'"),
+        (["--head", "spread=scale", "--output", "mean"], "output='mean' names the output of a sin"),
+        (
+            ["--unpack", "{}:pair", "--head", "a=mean"],
+            "outputs names the heads 'a', but the target",
+        ),
+    ],
+)
+def test_heads_that_do_not_fit_are_named(folder, options, message):
+    _, name = folder
+    result = CliRunner().invoke(app, [text.format(name) for text in (*HEADS, *options)])
+    assert result.exit_code == 1
+    assert message in result.stderr

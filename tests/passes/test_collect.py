@@ -306,11 +306,12 @@ def test_the_plan_says_layers_bytes_and_what_is_left_out():
             self.fc = nn.Linear(4, 1)
 
     size = state_bytes([4], 1) / 2**20
-    assert plan_text(*find_layers(Mixed()), [JointMoments("mixed")], 1) == (
+    statistics = {"": [[JointMoments("mixed")]]}
+    assert plan_text(*find_layers(Mixed()), statistics, {"": 1}) == (
         f"measuring 1 layer against 1 target dimension; at most {size:.1f} MiB of state, whatever "
         "the number of samples\n  leaving out embed: Embedding: looks up rows, takes no features"
     )
-    text = plan_text(*find_layers(small_network(), "0"), [], 2)
+    text = plan_text(*find_layers(small_network(), "0"), {"": []}, {"": 2})
     assert text.startswith("measuring 1 layer against 2 target dimensions; at most ")
     assert text.endswith("\n  leaving out 2: not selected by layers=")
 

@@ -271,6 +271,14 @@ def test_arguments_of_the_wrong_kind():
         "measure(model, batches, metrics=[deepnrc.Metric('a', 3)])": (
             "metric 'a': compute must be a function of a LayerView; got a int"
         ),
+        "deepnrc.measure_heads(model, batches, outputs=['a'])": (
+            "outputs must be a mapping {head: key, index, attribute or function}; got a list"
+        ),
+        "deepnrc.diagnose(deepnrc.HeadMeasurements(heads={}))": (
+            "measurement must be a deepnrc.Measurement; got a HeadMeasurements: pass what "
+            "deepnrc.measure(model, loader) returns; what measure_heads returns is judged by its "
+            "own .diagnose()"
+        ),
         "measure(model, batches, precision=32)": "precision must be 'mixed' or 'double'; got 32",
         "measure(model, batches, layers=7)": (
             "layers must be a name, a glob, a module type, a predicate or several of these; got int"

@@ -25,7 +25,8 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
 
     The model is that of a run's folder, measured as it was along the way but for the options
     given; or one that Python can import. Names are imported as Python does from this folder: only
-    name code you trust.
+    name code you trust. Several targets give a table and a diagnosis each; --save and --json then
+    hold them by head, --csv has a column of heads.
     """
     if shown.json and shown.csv:
         raise ArgumentError("--json and --csv exclude each other: pass one of them")
@@ -36,17 +37,20 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     if shown.plan:
         show_measurement(deepnrc.plan(network, loader, **options))
         return
-    measurement = deepnrc.measure(network, loader, **options)
-    diagnosis = deepnrc.diagnose(measurement, **vars(judged))
-    _write(measurement, diagnosis, shown)
+    from deepnrc.results.measure_heads import measure_given  # noqa: PLC0415  - as above
+
+    found = measure_given(network, loader, measured.outputs(), **options)
+    heads = {"": found} if isinstance(found, deepnrc.Measurement) else dict(found)
+    judgements = {head: deepnrc.diagnose(one, **vars(judged)) for head, one in heads.items()}
+    if shown.save is not None:
+        found.save(shown.save)
+    _draw(heads, judgements, shown)
     if shown.json:
-        print(json.dumps(measurement.to_dict(), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
     elif shown.csv:
-        measurement.to_frame().to_csv(sys.stdout)
+        found.to_frame().to_csv(sys.stdout)
     else:
-        show_measurement(measurement)
-        print()
-        show_diagnosis(diagnosis)
+        _print(heads, judgements)
 
 
 def _of_run(subject: Subject) -> tuple[Any, Any, dict[str, Any]]:
@@ -83,10 +87,21 @@ def _named(subject: Subject) -> tuple[Any, Any, dict[str, Any]]:
     return network, loader, {}
 
 
-def _write(measurement: "Measurement", diagnosis: "Diagnosis", shown: Shown) -> None:
-    if shown.save is not None:
-        measurement.save(shown.save)
-    if shown.figure is not None:
-        from deepnrc.report.figures import layer_figure, save_figure  # noqa: PLC0415
+def _print(heads: dict[str, "Measurement"], judgements: dict[str, "Diagnosis"]) -> None:
+    for number, (head, measurement) in enumerate(heads.items()):
+        if head:
+            print(f"{'' if number == 0 else chr(10)}=== {head} ===")
+        show_measurement(measurement)
+        print()
+        show_diagnosis(judgements[head])
 
-        save_figure(layer_figure({measurement.model: (measurement, diagnosis)}), shown.figure)
+
+def _draw(
+    heads: dict[str, "Measurement"], judgements: dict[str, "Diagnosis"], shown: Shown
+) -> None:
+    if shown.figure is None:
+        return
+    from deepnrc.report.figures import layer_figure, save_figure  # noqa: PLC0415
+
+    columns = {head or one.model: (one, judgements[head]) for head, one in heads.items()}
+    save_figure(layer_figure(columns), shown.figure)

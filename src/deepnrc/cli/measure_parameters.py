@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, Option
 
 from deepnrc.cli.factory import function_named, is_name
+from deepnrc.errors import ArgumentError
 
 __all__ = ["Judged", "Measured", "Shown", "Subject"]
 
@@ -22,6 +23,7 @@ _LAST = "Also NRC1 and NRC2 of 2024: rows as published, or less their mean."
 _TASK = "classification: targets are labels; adds neural collapse."
 _NAME, _OR_NAME = "PKG.MOD:NAME", "TEXT|PKG.MOD:NAME"
 _OUTPUT = "Which output is the prediction: key, index, attribute, or a function's name."
+_HEAD = "NAME=OUTPUT of several targets: whose output is which; repeatable."
 _MASK = "Which positions count: key of the batch, a function's name, or none: all."
 _UNPACK = "Function of a batch that returns (inputs, targets)."
 _FORWARD = "Function of (model, inputs) that returns the predictions."
@@ -59,6 +61,7 @@ class Measured:
     ] = None
     exclude: Annotated[list[str] | None, Option(help="Layers to leave out; repeatable.")] = None
     output: Annotated[str | None, Option(metavar=_OR_NAME, help=_OUTPUT)] = None
+    head: Annotated[list[str] | None, Option(metavar="NAME=OUTPUT", help=_HEAD)] = None
     mask: Annotated[str | None, Option(metavar=_OR_NAME, help=_MASK)] = None
     unpack: Annotated[str | None, Option(metavar=_NAME, help=_UNPACK)] = None
     forward: Annotated[str | None, Option(metavar=_NAME, help=_FORWARD)] = None
@@ -88,6 +91,7 @@ class Measured:
     def options(self) -> dict[str, Any]:
         """Those given, as keywords of `deepnrc.measure`."""
         given = {name: value for name, value in vars(self).items() if value not in (None, [])}
+        given.pop("head", None)
         for name in ("reduce", "signal_rank", "output"):
             if name in given:
                 given[name] = _number_or_text(given[name])
@@ -98,6 +102,19 @@ class Measured:
             if isinstance(text, str) and (name in ("unpack", "forward") or is_name(text)):
                 given[name] = function_named(f"--{name}", text)
         return given
+
+    def outputs(self) -> dict[str, Any]:
+        """Which output is whose, as ``outputs`` of `deepnrc.measure_heads`."""
+        found: dict[str, Any] = {}
+        for text in self.head or []:
+            name, equals, output = text.partition("=")
+            if not name or not equals or not output:
+                raise ArgumentError(
+                    f"--head must be NAME=OUTPUT, such as --head value=1; got {text!r}"
+                )
+            named = is_name(output)
+            found[name] = function_named("--head", output) if named else _number_or_text(output)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from deepnrc.passes.plan import plan_text, state_bound
 from deepnrc.passes.run import Run
 from deepnrc.passes.single_pass import Pass
 from deepnrc.passes.statistic import Statistic, stages
+from deepnrc.passes.targets import NO_SAMPLES
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["collect", "collect_by_head", "collect_with", "statistics_of"]
@@ -119,6 +120,8 @@ def _collected_by_head(
         feed = feed_of(first)
         plan = functools.partial(plan_text, layers, skipped, wanted)
         run.through(feed, plan=plan)
+        if not feed.passes:
+            raise DataError(NO_SAMPLES)
         found = {
             head: _collected(head, one, model, run, layers, skipped, wanted[head])
             for head, one in feed.passes.items()

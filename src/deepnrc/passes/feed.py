@@ -10,7 +10,7 @@ from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.outputs import select_output
 from deepnrc.activations.rows import Rows
-from deepnrc.errors import DataError, DeepNRCError
+from deepnrc.errors import ArgumentError, DataError, DeepNRCError
 from deepnrc.passes.head_options import HeadOptions
 from deepnrc.passes.heads import HeadOutputs, heads_of, listed, samples_of
 from deepnrc.passes.single_pass import Pass
@@ -56,7 +56,8 @@ class Feed:
             samples: In the inputs, where known.
 
         Raises:
-            ArgumentError: ``outputs=`` names something else than the heads.
+            ArgumentError: ``outputs=`` names something else than the heads, or ``output=`` is
+                given for several.
             DataError: There are several targets where one is wanted, one where several are, or
                 other heads than before.
         """
@@ -68,6 +69,12 @@ class Feed:
                     f"{type(given).__name__} for batch {self.batches}: pass "
                     "unpack=lambda batch: (inputs, {'mean': …, 'value': …}), or measure a single "
                     "target with deepnrc.measure"
+                )
+            if self._heads is not None and self._heads.names:
+                raise ArgumentError(
+                    f"outputs names the heads {listed(self._heads.names)}, but the targets of "
+                    f"batch {self.batches} are a single {type(given).__name__}: pass output= "
+                    "instead, or yield a mapping {head: targets}"
                 )
             heads = {"": given}
         elif self._heads is None:
@@ -87,6 +94,12 @@ class Feed:
     def _check(self, heads: Mapping[str, Any]) -> None:
         if self._names is None:
             if self._heads is not None and heads.keys() != {""}:
+                if self._options.common.output is not None:
+                    raise ArgumentError(
+                        f"output={self._options.common.output!r} names the output of a single "
+                        f"target, but there are the heads {listed(heads)}: pass outputs={{head: "
+                        "key, index, attribute or function}"
+                    )
                 self._heads.check(heads)
                 self._options.check(heads)
             self._names = tuple(heads)

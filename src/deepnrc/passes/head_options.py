@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deepnrc.activations.outputs import Output
 from deepnrc.errors import ArgumentError
 from deepnrc.passes.heads import listed
 from deepnrc.passes.options import MeasureOptions
@@ -39,20 +38,11 @@ class HeadOptions:
         Raises:
             ArgumentError: A name is unknown or a value is out of range, also for a head.
         """
-        if given.get("output") is not None:
-            raise ArgumentError(
-                "output= names the output of a single target; with several heads pass "
-                "outputs={head: key, index, attribute or function}"
-            )
         own = {name: given[name] for name in _BY_HEAD if isinstance(given.get(name), Mapping)}
         own = {name: {str(head): x for head, x in values.items()} for name, values in own.items()}
         made = cls(MeasureOptions.of({k: v for k, v in given.items() if k not in own}), own)
         made.possible()
         return made
-
-    def with_output(self, output: Output) -> "HeadOptions":
-        """The same with the output of a single target."""
-        return HeadOptions(dataclasses.replace(self.common, output=output), self._own)
 
     def of(self, head: str) -> MeasureOptions:
         """Those of a head."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepnrc.activations.outputs import Output, select_output
 from deepnrc.errors import ArgumentError, DataError
-from deepnrc.support.suggestions import did_you_mean
+from deepnrc.support.suggestions import did_you_mean, nearest
 
 __all__ = ["HeadOutputs", "heads_of", "listed", "samples_of"]
 
@@ -84,6 +84,11 @@ class HeadOutputs:
             )
         self._outputs = {str(name): output for name, output in (outputs or {}).items()}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the heads that are named."""
+        return tuple(self._outputs)
+
     def check(self, heads: Mapping[str, Any]) -> None:
         """Refuse a name that is none of the heads'.
 
@@ -157,5 +162,5 @@ def _example(name: str, returned: Any, heads: Mapping[str, Any]) -> str:
         return f"{{'{name}': lambda out: out[:, :1]}}"
     if isinstance(returned, tuple | list) and not hasattr(returned, "_fields"):
         return f"{{{', '.join(f'{head!r}: {i}' for i, head in enumerate(heads))}}}"
-    keys = list(returned) if isinstance(returned, Mapping) else ["…"]
-    return f"{{'{name}': {str(keys[0])!r}}}" if keys else f"{{'{name}': …}}"
+    keys = [str(key) for key in returned] if isinstance(returned, Mapping) else []
+    return f"{{'{name}': {(nearest(name, keys) or '…')!r}}}"

@@ -16,7 +16,12 @@ from deepnrc.moments.record import Moments
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["Targets"]
+__all__ = ["NO_SAMPLES", "Targets"]
+
+NO_SAMPLES = (
+    "the loader gave no samples: check that it is not empty, and that it is not a generator that "
+    "an earlier loop has used up"
+)
 
 _POOLS: dict[int, Callable[..., Tensor]] = {
     1: functional.adaptive_avg_pool1d,
@@ -158,10 +163,7 @@ class Targets:
             DataError: There were no samples.
         """
         if self._moments is None or self.samples == 0:
-            raise DataError(
-                "the loader gave no samples: check that it is not empty, and that it is not a "
-                "generator that an earlier loop has used up"
-            )
+            raise DataError(NO_SAMPLES)
         return self._moments
 
 

@@ -160,7 +160,8 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     if not isinstance(measurement, Measurement):
         raise ArgumentError(
             f"measurement must be a deepnrc.Measurement; got a {type(measurement).__name__}: pass "
-            "what deepnrc.measure(model, loader) returns"
+            "what deepnrc.measure(model, loader) returns; what measure_heads returns is judged by "
+            "its own .diagnose()"
         )
     limits = Thresholds.of(thresholds, classify=measurement.task == "classification")
     judged = [layer for layer in measurement if layer.role == "path" and layer.rows]

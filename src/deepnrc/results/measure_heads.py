@@ -74,8 +74,6 @@ def measure_given(
     **options: Any,
 ) -> Measurement | HeadMeasurements:
     """`deepnrc.measure` or `measure_heads`, as the targets turn out to be."""
-    output = options.pop("output", None)
-    given = HeadOptions.given(options).with_output(output)
-    found = collect_by_head(model, loader, given, HeadOutputs(outputs))
+    found = collect_by_head(model, loader, HeadOptions.given(options), HeadOutputs(outputs))
     measured = {head: evaluate(one) for head, one in found.items()}
     return measured[""] if "" in measured else HeadMeasurements(heads=measured)
