@@ -4,6 +4,8 @@ import csv
 import importlib
 import io
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -190,8 +192,8 @@ def test_measure_selects_layers_and_rank(folder):
         (["--json", "--csv"], "--json and --csv exclude each other"),
         (["--layers", "3"], "layers='3' matches no weight layer"),
         (["--signal-rank", "x"], "signal_rank must be a whole number of at least 1, 'targets'"),
-        (["--save", "absent/record.json"], "cannot write 'absent/record.json'"),
-        (["--figure", "absent/fig"], "cannot write 'absent/fig.png'"),
+        (["--save", "absent/record.json"], "--save absent/record.json: there is no folder"),
+        (["--figure", "absent/fig"], "--figure absent/fig.png: there is no folder"),
     ],
 )  # fmt: skip
 def test_failures_are_one_message_and_exit_code_1(folder, arguments, message):
@@ -337,3 +339,47 @@ def test_heads_that_do_not_fit_are_named(folder, options, message):
     result = CliRunner().invoke(app, [text.format(name) for text in (*HEADS, *options)])
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--save", "absent/m.json"], "--save absent/m.json: there is no folder '{}/absent': make"),
+        (["--figure", "absent/m"], "--figure absent/m.png: there is no folder '{}/absent': make"),
+        (["--save", "."], "--save must name a file; '.' is a folder: name a file in it"),
+    ],
+)
+def test_files_that_could_not_be_written_are_refused_before_the_work(folder, options, message):
+    path, name = folder
+    arguments = ["measure", "--model", f"{name}:absent", "--data", f"{name}:data", *options]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert message.format(path) in result.stderr  # and not that there is no such model
+
+
+def test_the_table_is_printed_before_a_picture_fails(folder, monkeypatch):
+    _, name = folder
+
+    def broken(*_):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr("deepnrc.report.figures.layer_figure", broken)
+    arguments = ["measure", "--model", f"{name}:make", "--data", f"{name}:data", "--figure", "m"]
+    result = CliRunner().invoke(app, [*arguments, "--save", "m.json"])
+    assert result.exit_code == 1
+    assert "no fonts" in result.stderr
+    assert "NRC1" in result.stdout
+    assert load("m.json").samples == 60
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "absent"])
+def test_a_notebooks_backend_and_an_ascii_terminal(folder, backend):
+    path, name = folder
+    arguments = ["measure", "--model", f"{name}:make", "--data", f"{name}:data", "--figure", "m"]
+    environment = {**os.environ, "MPLBACKEND": backend, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "deepnrc", *arguments]
+    done = subprocess.run(command, cwd=path, env=environment, capture_output=True, check=True)
+    assert done.stdout.isascii()
+    assert b"R^2" in done.stdout
+    assert b"----" in done.stdout
+    assert (path / "m.png").stat().st_size > 1000

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +165,54 @@ def test_drafts_of_one_name_are_removed(tmp_path):
         (tmp_path / name).touch()
     remove_drafts(tmp_path, "a")
     assert names(tmp_path) == [".b.01234567.draft"]
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "record.json"
+    target.write_bytes(b"old")
+    link = tmp_path / "link.json"
+    link.symlink_to(target)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_standard_output_is_written_to_and_not_replaced(tmp_path):
+    code = (
+        "from pathlib import Path; from deepnrc.storage.atomic import write_atomically;"
+        "print('before', flush=True); write_atomically(Path('/dev/stdout'), b'content\\n');"
+        "print('after')"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_bytes() == b"before\ncontent\nafter\n"
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_a_full_device_is_told_and_stays_a_device():
+    with pytest.raises(FileError, match="cannot write '/dev/full': the disk or quota is full"):
+        write_atomically(Path("/dev/full"), b"content")
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_follows_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", b"content")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask

@@ -6,6 +6,7 @@ import typer
 
 from deepnrc._version import __version__
 from deepnrc.cli import data, demo, measure, reproduce, sweep, theory, train
+from deepnrc.cli.encoding import print_anywhere
 from deepnrc.cli.failures import set_debug
 
 __all__ = ["app", "main"]
@@ -45,4 +46,5 @@ def options(
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted."""
+    print_anywhere()
     app()

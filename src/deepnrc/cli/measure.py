@@ -11,6 +11,7 @@ from deepnrc.cli.measure_parameters import Judged, Measured, Shown, Subject
 from deepnrc.cli.records import from_records
 from deepnrc.cli.show import show_diagnosis, show_measurement
 from deepnrc.errors import ArgumentError
+from deepnrc.storage.atomic import check_writable
 
 if TYPE_CHECKING:
     from deepnrc import Diagnosis, Measurement
@@ -30,6 +31,7 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     """
     if shown.json and shown.csv:
         raise ArgumentError("--json and --csv exclude each other: pass one of them")
+    _check(shown)
     import deepnrc  # noqa: PLC0415  - torch takes a second
 
     network, loader, options = _of_run(subject) if subject.run else _named(subject)
@@ -42,15 +44,24 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     found = measure_given(network, loader, measured.outputs(), **options)
     heads = {"": found} if isinstance(found, deepnrc.Measurement) else dict(found)
     judgements = {head: deepnrc.diagnose(one, **vars(judged)) for head, one in heads.items()}
-    if shown.save is not None:
-        found.save(shown.save)
-    _draw(heads, judgements, shown)
+    # In order of worth: the table survives what goes wrong with a picture.
     if shown.json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
     elif shown.csv:
         found.to_frame().to_csv(sys.stdout)
     else:
         _print(heads, judgements)
+    if shown.save is not None:
+        found.save(shown.save)
+    _draw(heads, judgements, shown)
+
+
+def _check(shown: Shown) -> None:
+    """Refuse files that could not be written before the pass over the data."""
+    if shown.save is not None:
+        check_writable(shown.save, "--save")
+    if shown.figure is not None:
+        check_writable(shown.figure.with_name(f"{shown.figure.name}.png"), "--figure")
 
 
 def _of_run(subject: Subject) -> tuple[Any, Any, dict[str, Any]]:

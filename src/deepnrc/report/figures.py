@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
 from deepnrc.report import style
+from deepnrc.report.matplotlib_figure import new_figure
 from deepnrc.report.quantities import CONDITIONS, Quantity
 from deepnrc.storage.atomic import write_atomically
 
@@ -42,11 +43,9 @@ def layer_figure(
     """
     if not runs:
         raise ArgumentError("runs must hold at least one (measurement, diagnosis); it is empty")
-    from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
-
     layers = max(len(measurement) for measurement, _ in runs.values())
     width = min(max(4.2, 0.32 * layers + 1.6), 9.0)
-    figure = Figure(figsize=(width * len(runs), 8.6), layout="constrained")
+    figure = new_figure(figsize=(width * len(runs), 8.6), layout="constrained")
     grid = figure.subplots(4, len(runs), squeeze=False, sharey="row", sharex="col")
     for row, quantity in zip(grid, CONDITIONS, strict=True):
         for axes, (measurement, diagnosis) in zip(row, runs.values(), strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepnrc.report import style
+from deepnrc.report.matplotlib_figure import new_figure
 from deepnrc.report.panels import COLUMNS, median
 
 if TYPE_CHECKING:
@@ -59,12 +60,10 @@ def heat_figure(maps: HeatMaps, notes: Sequence[str] = ()) -> "Figure":
         maps: What to draw.
         notes: Small print below: the title, what the figure was made from.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
-
     count = len(maps.panels)
     width = max(3.2, 0.75 * len(maps.panels[0].xs) + 1.2)
     height = 0.5 * len(maps.panels[0].ys) + 2.2
-    drawn = Figure(figsize=(width * count, height), layout="constrained")
+    drawn = new_figure(figsize=(width * count, height), layout="constrained")
     grid = drawn.subplots(1, count, squeeze=False)[0]
     cells = [cell for panel in maps.panels for cell in panel.cells.values()]
     top = max([v for cell in cells for v in cell.values() if math.isfinite(v)], default=1.0)

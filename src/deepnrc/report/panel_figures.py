@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
 from deepnrc.report import style
+from deepnrc.report.matplotlib_figure import new_figure
 from deepnrc.report.panels import Curve, Panel, PanelGrid, band
 
 if TYPE_CHECKING:
@@ -56,11 +57,9 @@ def panel_figure(grid: PanelGrid, notes: Sequence[str] = ()) -> "Figure":
     """
     if not grid.rows or not grid.rows[0]:
         raise ArgumentError("grid must hold at least one panel; it is empty")
-    from matplotlib.figure import Figure  # noqa: PLC0415  - slow to import
-
     columns = len(grid.rows[0])
     width = max(_width(panel) for panel in grid) * columns
-    drawn = Figure(figsize=(width, 2.5 * len(grid.rows) + 1.2), layout="constrained")
+    drawn = new_figure(figsize=(width, 2.5 * len(grid.rows) + 1.2), layout="constrained")
     places = drawn.subplots(len(grid.rows), columns, squeeze=False)
     levels = _level_styles(grid)
     for axes, panel in zip(places.flat, grid, strict=True):

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deepnrc.errors import FileError
 
 __all__ = [
     "atomic_draft",
+    "check_writable",
     "draft_path",
     "make_folder",
     "remove_drafts",
@@ -22,11 +24,15 @@ __all__ = [
 ]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OPEN = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _DRAFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.draft")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no reader ever sees a part of it.
+
+    A link is followed, and what it leads to is replaced. A device or a pipe is written to: to
+    replace it by a file would take it from everybody.
 
     Args:
         path: The file; its folder must exist. An older file is replaced.
@@ -35,8 +41,48 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         FileError: The file cannot be written; an older one is unchanged.
     """
-    with write_errors(path), atomic_draft(path) as draft:
-        draft.write_bytes(content)
+    with write_errors(path):
+        if _is_stream(path):
+            descriptor = _descriptor(path)
+            with path.open("ab") if descriptor is None else os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            return
+        with atomic_draft(path.resolve()) as draft:
+            draft.write_bytes(content)
+
+
+def check_writable(path: Path, what: str) -> None:
+    """Refuse a file that could not be written, before the work that would be lost.
+
+    Args:
+        path: The file.
+        what: That names it, for the message: ``"--save"``.
+
+    Raises:
+        FileError: It is a folder, or its folder is missing or cannot be written to.
+    """
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise FileError(f"{what} must name a file; '{path}' is a folder: name a file in it")
+    if not folder.is_dir():
+        raise FileError(f"{what} {path}: there is no folder '{folder}': make it first")
+    if not _is_stream(path) and not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"{what} {path}: folder '{folder}' cannot be written to: choose another")
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe, or what this process has open, such as /dev/stdout."""
+    special = path.exists() and not path.is_file() and not path.is_dir()
+    return special or _OPEN.fullmatch(str(path)) is not None
+
+
+def _descriptor(path: Path) -> int | None:
+    """A copy of the descriptor that a path names, at the place where it is being written."""
+    match = _OPEN.fullmatch(str(path))
+    if match is None:
+        return None
+    sys.stdout.flush()
+    return os.dup({"stdout": 1, "stderr": 2}.get(match[1] or "", int(match[2] or 0)))
 
 
 @contextlib.contextmanager
