@@ -14,8 +14,12 @@ from deepnrc.storage.atomic import (
     atomic_draft,
     draft_path,
     make_folder,
+    open_plain,
     remove_drafts,
     replace_by_draft,
+    replace_file,
+    sync_file,
+    sync_folder,
     write_atomically,
     write_errors,
 )
@@ -151,7 +155,8 @@ def test_a_message_that_names_its_file_stays_as_it_is():
 
 def test_only_drafts_are_removed(tmp_path):
     kept = [".lock", "a.json", ".a.json.draft", ".a.json.0123456.draft", "a.01234567.draft"]
-    for name in (*kept, ".a.json.01234567.draft", ".epoch-000001.json.deadbeef.draft"):
+    older = ".epoch-000002.safetensors.tmp"  # of version 0.1
+    for name in (*kept, ".a.json.01234567.draft", ".epoch-000001.json.deadbeef.draft", older):
         (tmp_path / name).touch()
     (tmp_path / ".set.0a1b2c3d.draft").mkdir()
     (tmp_path / ".set.0a1b2c3d.draft" / "file").touch()
@@ -216,3 +221,88 @@ def test_a_new_file_follows_the_umask(tmp_path, umask):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_draft_that_is_a_link_is_removed_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "thesis.tex").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".a.01234567.draft").symlink_to(tmp_path / "outside")
+    remove_drafts(tmp_path / "run")
+    assert names(tmp_path / "run") == []
+    assert names(tmp_path / "outside") == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_forces_nothing_to_the_disk_is_no_hindrance(tmp_path, monkeypatch, code):
+    def fail(descriptor):
+        raise OSError(code, "not supported")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    write_atomically(tmp_path / "a", b"content")
+    sync_folder(tmp_path)
+    with (tmp_path / "a").open("rb") as file:
+        sync_file(file.fileno())
+    assert (tmp_path / "a").read_bytes() == b"content"
+
+
+def test_an_error_of_the_disk_is_passed_on(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    for act in (lambda: write_atomically(tmp_path / "a", b""), lambda: sync_folder(tmp_path)):
+        with pytest.raises(FileError, match=r"cannot write '.*': Input/output error"):
+            act()
+    with pytest.raises(OSError, match="Input/output"):
+        sync_file(0)
+
+
+def test_several_names_are_forced_to_the_disk_at_once(tmp_path, monkeypatch):
+    synced, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    replace_file(tmp_path / "a", b"", durable=False)
+    assert str(tmp_path) not in synced
+    sync_folder(tmp_path)
+    assert synced[-1] == str(tmp_path)
+    assert real is not os.fsync
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(tmp_path):
+    (tmp_path / "outside").write_text("thesis")
+    (tmp_path / "log").symlink_to(tmp_path / "outside")
+    with pytest.raises(FileError, match=r"log' is a symbolic link, which may lead anywhere: repl"):
+        open_plain(tmp_path / "log", os.O_WRONLY | os.O_TRUNC)
+    assert (tmp_path / "outside").read_text() == "thesis"
+
+
+def test_in_a_received_folder_a_link_is_replaced(tmp_path):
+    (tmp_path / "outside").write_text("thesis")
+    (tmp_path / "record").symlink_to(tmp_path / "outside")
+    replace_file(tmp_path / "record", b"new")
+    assert not (tmp_path / "record").is_symlink()
+    assert (tmp_path / "outside").read_text() == "thesis"
+
+
+def test_a_pipe_in_place_of_a_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(FileError, match=r"log' is not a plain file: remove it or choose another"):
+        open_plain(tmp_path / "log", os.O_RDONLY)
+
+
+def test_a_link_within_a_received_folder_is_not_followed(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "outside")
+    for folder in ("checkpoints", "checkpoints/new"):
+        with pytest.raises(FileError, match=r"run/checkpoints' is a symbolic link, which may lead"):
+            make_folder(tmp_path / "run" / folder, within=tmp_path / "run")
+    assert names(tmp_path / "outside") == []
+    (tmp_path / "alias").symlink_to(tmp_path / "run")  # the user's own link to the folder itself
+    make_folder(tmp_path / "alias" / "measurements", within=tmp_path / "alias")
+
+
+def test_folders_that_lead_to_one_that_cannot_be_made_are_not_left_behind(tmp_path):
+    with pytest.raises(FileError, match="File name too long"):
+        make_folder(tmp_path / "new" / "deeper" / ("x" * 300))
+    assert names(tmp_path) == []

@@ -1,5 +1,7 @@
 """Locks: one process at a time, the holder named, nothing left behind by one that was killed."""
 
+import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -9,7 +11,7 @@ import time
 
 import pytest
 
-from deepnrc.errors import FileError
+from deepnrc.errors import DeepNRCError, DeepNRCWarning, FileError
 from deepnrc.storage.lock import file_lock
 
 HOLDER = """
@@ -102,3 +104,58 @@ def test_a_lock_file_that_cannot_be_opened_is_named(tmp_path):
         file_lock(tmp_path / ".lock", refuse),
     ):
         pytest.fail("held")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_no_other_process(tmp_path, monkeypatch, code):
+    def fail(descriptor, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    message = rf"offers no locks \({os.strerror(code)}\): make sure that no other process writes to"
+    with pytest.warns(DeepNRCWarning, match=message), file_lock(tmp_path / ".lock", refuse) as lock:
+        lock.check()
+
+
+def test_another_error_of_the_lock_is_named(tmp_path, monkeypatch):
+    def fail(descriptor, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with (
+        pytest.raises(FileError, match=r"cannot write '.*\.lock': Input/output error"),
+        file_lock(tmp_path / ".lock", refuse),
+    ):
+        pytest.fail("held")
+
+
+def test_a_lock_belongs_to_the_folder_and_not_to_its_path(tmp_path):
+    run = tmp_path / "run"
+    with file_lock(run / ".lock", refuse) as first:
+        first.check()
+        run.rename(tmp_path / "moved")
+        with pytest.raises(DeepNRCError, match=r"run' was moved, removed or replaced while this"):
+            first.check()
+        with file_lock(run / ".lock", refuse) as second:
+            second.check()
+            with pytest.raises(DeepNRCError, match="stops here, before it mixes with another"):
+                first.check()
+            with pytest.raises(BusyError):  # the moved folder stays locked
+                file_lock(tmp_path / "moved" / ".lock", refuse).__enter__()
+
+
+def test_links_in_place_of_its_files_are_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("thesis")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock.holder").symlink_to(outside)
+    with file_lock(tmp_path / "run" / ".lock", refuse):
+        assert outside.read_text() == "thesis"
+    (tmp_path / "run" / ".lock").unlink()
+    (tmp_path / "run" / ".lock").symlink_to(outside)
+    with (
+        pytest.raises(FileError, match=r"\.lock' is a symbolic link, which may lead anywhere"),
+        file_lock(tmp_path / "run" / ".lock", refuse),
+    ):
+        pytest.fail("held")
+    assert outside.read_text() == "thesis"

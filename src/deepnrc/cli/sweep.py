@@ -66,6 +66,7 @@ def sweep(
     With --together the numbers are the same up to rounding, sooner where networks are small.
     """
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415  - torch takes a second
+    from deepnrc.training.runs.folder import named_folder  # noqa: PLC0415
     from deepnrc.training.sweeps.expand import expand  # noqa: PLC0415
     from deepnrc.training.sweeps.grouping import ensemble_groups  # noqa: PLC0415
     from deepnrc.training.sweeps.sweep import run_sweep  # noqa: PLC0415
@@ -81,7 +82,7 @@ def sweep(
         lambda swept: find_experiment(experiment, (*common, *swept)), over or (), seeds=seeds
     )
     jobs = len(ensemble_groups([member.config for member in members], together))
-    folder = out or Path("sweeps") / name
+    folder = out or named_folder("sweeps", name)
     path = table or folder / "results.csv"
     check_table(path)
     where = make_executor(executor, folder, workers, address, options or ())

@@ -32,11 +32,12 @@ def train(
     """
     from deepnrc.experiments.named import find_experiment  # noqa: PLC0415  - torch takes a second
     from deepnrc.training.runs.distributed import run_distributed  # noqa: PLC0415
+    from deepnrc.training.runs.folder import named_folder  # noqa: PLC0415
     from deepnrc.training.runs.process_group import is_launched  # noqa: PLC0415
     from deepnrc.training.runs.run import RunEvents, run_experiment  # noqa: PLC0415
 
     config = find_experiment(experiment, values or ())
-    folder = out or Path("runs") / config.name
+    folder = out or named_folder("runs", config.name)
     progress = _Progress(config.training.epochs)
     events = RunEvents(print, progress.epoch, progress.record)
     start = run_distributed if is_launched() else run_experiment

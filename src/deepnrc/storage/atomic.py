@@ -6,8 +6,9 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deepnrc.errors import FileError
@@ -17,15 +18,24 @@ __all__ = [
     "check_writable",
     "draft_path",
     "make_folder",
+    "open_plain",
+    "refuse_link",
     "remove_drafts",
     "replace_by_draft",
+    "replace_file",
+    "sync_file",
+    "sync_folder",
     "write_atomically",
     "write_errors",
 ]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OPEN = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
-_DRAFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.draft")
+# Of a file system that does not force a file or folder to the disk when asked, or not this one.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
+_NO_FOLDER_SYNC = (*_NO_SYNC, errno.EACCES, errno.EPERM, errno.EISDIR)
+# ".tmp" is the ending of the drafts of version 0.1.
+_DRAFT = re.compile(r"\.(?P<name>.+)\.(?:[0-9a-f]{8}\.draft|tmp)")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -47,8 +57,30 @@ def write_atomically(path: Path, content: bytes) -> None:
             with path.open("ab") if descriptor is None else os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
             return
-        with atomic_draft(path.resolve()) as draft:
+        replace_file(path.resolve(), content)
+
+
+def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """As `write_atomically`, of a file in a folder of this package: a link at its path is replaced.
+
+    In a folder that somebody else has made, a link could lead to any file.
+
+    Args:
+        path: The file; its folder must exist. What is there is replaced.
+        content: All of it.
+        durable: Whether the new name outlives a loss of power at once; otherwise from the next
+            `sync_folder` of its folder on. The content is forced to the disk in any case.
+
+    Raises:
+        FileError: The file cannot be written; an older one is unchanged.
+    """
+    with write_errors(path):
+        draft = draft_path(path)
+        try:
             draft.write_bytes(content)
+            replace_by_draft(path, draft, durable=durable)
+        finally:
+            _remove(draft)
 
 
 def check_writable(path: Path, what: str) -> None:
@@ -113,18 +145,23 @@ def draft_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
 
 
-def replace_by_draft(path: Path, draft: Path) -> None:
+def replace_by_draft(path: Path, draft: Path, *, durable: bool = True) -> None:
     """Move a draft to its final path, after forcing its content to the disk.
 
     The content of a folder is not forced to the disk: it needs a manifest that tells whether it is
     complete.
+
+    Args:
+        path: The final one.
+        draft: A file or folder beside it.
+        durable: As of `replace_file`.
 
     Raises:
         FileError: The draft cannot be moved; a file at ``path`` is unchanged.
     """
     with write_errors(path):
         if not draft.is_dir():
-            _sync(draft, os.O_RDWR)  # or a crash could leave the new name without content
+            _sync(draft, os.O_RDWR, _NO_SYNC)  # or a crash could leave the name without content
             draft.replace(path)
         elif path.exists():  # a folder cannot be renamed onto another
             aside = draft_path(path)
@@ -133,8 +170,65 @@ def replace_by_draft(path: Path, draft: Path) -> None:
             _remove(aside)
         else:
             draft.rename(path)
-        if os.name != "nt":  # Windows cannot open a folder
-            _sync(path.parent, os.O_RDONLY)  # a rename alone may be lost with the power
+    if durable:
+        sync_folder(path.parent)  # a rename alone may be lost with the power
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where its file system does that.
+
+    Raises:
+        FileError: The disk reports an error.
+    """
+    if os.name != "nt":  # Windows cannot open a folder
+        with write_errors(folder):
+            _sync(folder, os.O_RDONLY, _NO_FOLDER_SYNC)
+
+
+def sync_file(descriptor: int) -> None:
+    """Force an open file to the disk, where its file system does that.
+
+    Raises:
+        OSError: The disk reports an error.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link: in a folder that somebody else has made, it could lead anywhere.
+
+    Raises:
+        FileError: It is one.
+    """
+    if path.is_symlink():
+        raise FileError(
+            f"'{path}' is a symbolic link, which may lead anywhere: replace it by what it leads to"
+        )
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """The descriptor of a plain file; a link or a special file in its place is refused.
+
+    Args:
+        path: The file; made if ``flags`` has ``O_CREAT``.
+        flags: Of `os.open`.
+
+    Raises:
+        FileError: It is a symbolic link, or not a file.
+        OSError: It cannot be opened.
+    """
+    refuse_link(path)
+    # Not blocking, or a named pipe would wait for its other end.
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags | extra, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileError(f"'{path}' is not a plain file: remove it or choose another folder")
+    return descriptor
 
 
 def remove_drafts(folder: Path, name: str = "") -> None:
@@ -144,20 +238,35 @@ def remove_drafts(folder: Path, name: str = "") -> None:
         folder: Where no other process may be writing.
         name: Only drafts of files whose names begin with this.
     """
-    for path in folder.iterdir():
-        match = _DRAFT.fullmatch(path.name)
-        if match and match["name"].startswith(name):
-            _remove(path)
+    with write_errors(folder):
+        for path in list(folder.iterdir()):
+            match = _DRAFT.fullmatch(path.name)
+            if match and match["name"].startswith(name):
+                _remove(path)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, *, within: Path | None = None) -> None:
     """Make a folder and those above it, where they do not exist yet.
 
+    Args:
+        folder: Which; what was made of it is removed where it cannot be made.
+        within: A folder above it, which somebody else may have made: no link below it is followed.
+
     Raises:
-        FileError: The folder cannot be made.
+        FileError: The folder cannot be made, or is a link within ``within``.
     """
+    above = [folder, *folder.parents]
+    for link in above[: above.index(within)] if within is not None else ():
+        refuse_link(link)
+    missing = [part for part in above if not part.exists()]
     with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            for part in missing:
+                with contextlib.suppress(OSError):
+                    part.rmdir()
+            raise
 
 
 @contextlib.contextmanager
@@ -181,16 +290,20 @@ def write_errors(path: Path) -> Iterator[None]:
         raise FileError(f"cannot write '{path}': {reason}") from error
 
 
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def _sync(path: Path, flags: int, ignored: Iterable[int | None]) -> None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in ignored:
+            raise
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

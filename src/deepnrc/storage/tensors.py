@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deepnrc.errors import FileError
-from deepnrc.storage.atomic import write_atomically
+from deepnrc.storage.atomic import replace_file
 
 __all__ = ["read_tensors", "write_tensors"]
 
@@ -40,7 +40,7 @@ def write_tensors(
     header = {"layout": layout, "sha256": _digest(stored, facts), "description": facts}
     # Under one key, as safetensors writes several in a random order; and by `save`, because a
     # file mapped into memory on a full disk ends the process with a signal instead of an error.
-    write_atomically(path, save(stored, metadata={"deepnrc": _json(header)}))
+    replace_file(path, save(stored, metadata={"deepnrc": _json(header)}))
 
 
 def read_tensors(

@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from deepnrc.errors import DeepNRCError, FileError
+from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
-from deepnrc.training.runs.folder import RunFolder, lock_folder
+from deepnrc.training.config.file import config_text
+from deepnrc.training.runs.folder import RunFolder, lock_folder, named_folder
 
 
 def config(**values):
@@ -84,3 +85,40 @@ def test_epochs_are_those_with_weights(tmp_path):
     assert folder.weights(4).name == "epoch-000004.safetensors"
     assert folder.measurement(4).name == "epoch-000004.json"
     assert folder.measurement(4, "test").name == "epoch-000004-test.json"
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "..", "", "a/b", "a\\b", "a\x1b[2J", "a\0"])
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(ArgumentError) as caught:
+        named_folder("runs", name)
+    assert str(caught.value) == (
+        f"name is {name!a}, which is not the name of one folder: give the experiment another "
+        "name, or choose its folder with --out"
+    )
+
+
+def test_a_name_is_a_folder():
+    assert str(named_folder("runs", "größe 2")) == "runs/größe 2"
+
+
+def test_a_configuration_that_cannot_be_read_is_named(tmp_path):
+    RunFolder(tmp_path).prepare(config())
+    for content in (b"name = \n", b"\xff\xfe", b"x=" + b"[" * 20000):
+        (tmp_path / "config.toml").write_bytes(content)
+        with pytest.raises(
+            FileError, match=r"config.toml' cannot be read .*: it was cut off or al"
+        ):
+            RunFolder(tmp_path).prepare(config())
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "measurements", "figures"])
+def test_a_link_in_the_folder_leads_nowhere(tmp_path, name):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "outside")
+    (tmp_path / "run" / "config.toml").write_text(config_text(config()))
+    with pytest.raises(
+        FileError, match=rf"run/{name}' is a symbolic link, which may lead anywhere"
+    ):
+        RunFolder(tmp_path / "run").prepare(config())
+    assert list((tmp_path / "outside").iterdir()) == []

@@ -228,7 +228,37 @@ def test_a_network_that_does_not_fit_is_named(tmp_path):
     message = r"a ResNet takes images, but a sample has the shape \(20,\)"
     values = {**config().model_dump(), "model": {"kind": "resnet18"}}
     with pytest.raises(ArgumentError, match=message):
-        run_experiment(ExperimentConfig.model_validate(values), tmp_path)
+        run_experiment(ExperimentConfig.model_validate(values), tmp_path / "new" / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_refused_is_left_as_it_was(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    (tmp_path / "file").touch()
+    for out, message in (
+        (tmp_path, r"holds other files \(file, thesis.tex, …\) and no run"),
+        (tmp_path / "file", r"cannot write '.*/file': Not a directory"),
+        (tmp_path / "new" / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(FileError, match=message):
+            run_experiment(config(), out)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "thesis.tex"]
+
+
+def test_a_folder_that_is_moved_while_it_is_written_to_meets_no_other_run(tmp_path):
+    """A second run at the old place; the first stops, and both end as they would alone."""
+
+    def move(entry):
+        if entry["epoch"] == 3:
+            (tmp_path / "run").rename(tmp_path / "moved")
+            run_experiment(config(seed=1), tmp_path / "run")
+
+    with pytest.raises(DeepNRCError, match=r"run' was moved, removed or replaced while this proc"):
+        run_experiment(config(), tmp_path / "run", events=RunEvents(on_epoch=move))
+    run_experiment(config(), tmp_path / "moved")
+    for seed, name in ((0, "moved"), (1, "run")):
+        run_experiment(config(seed=seed), tmp_path / f"alone {seed}")
+        assert contents(tmp_path / name) == contents(tmp_path / f"alone {seed}")
 
 
 def test_divergence_keeps_what_was_written(tmp_path):

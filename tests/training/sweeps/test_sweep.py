@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from deepnrc.errors import ArgumentError, DeepNRCError
+from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.file import parse_config
 from deepnrc.training.runs.folder import RunFolder, lock_folder
@@ -105,7 +105,7 @@ def test_a_damaged_folder_fails_alone(tmp_path):
     (tmp_path / "seed=0" / "config.toml").write_text("[data")
     _, statuses = sweep(members, tmp_path)
     assert [status.state for status in statuses] == ["failed", "done before"]
-    assert "TOML" in statuses[0].error
+    assert "seed=0/config.toml' cannot be read (Expected ']'" in statuses[0].error
 
 
 def test_trained_together_each_member_is_the_run_it_is_alone(swept, tmp_path):
@@ -202,3 +202,23 @@ def test_the_configuration_travels_as_text(tmp_path):
     assert isinstance(parsed, ExperimentConfig)
     assert job.folders == (str(tmp_path / "seed=0"),)
     assert json.loads((tmp_path / "seed=0" / "provenance.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["seed=0", "failures", "output", "results.csv"])
+def test_a_link_in_the_folder_leads_nowhere(tmp_path, name):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(
+        FileError, match=rf"out/{name}' is a symbolic link, which may lead anywhere"
+    ):
+        sweep(expand(make, []), tmp_path / "out")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_what_a_killed_sweep_left_half_written_is_removed(tmp_path):
+    for name in (".results.csv.0a1b2c3d.draft", "failures/.seed=0.txt.0a1b2c3d.draft"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sweep(expand(make, []), tmp_path)
+    assert list(tmp_path.rglob("*.draft")) == []

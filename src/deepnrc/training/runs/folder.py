@@ -22,14 +22,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deepnrc.errors import DeepNRCError, FileError
-from deepnrc.storage.atomic import make_folder, remove_drafts, write_atomically
-from deepnrc.storage.lock import file_lock
+from deepnrc.errors import ArgumentError, DeepNRCError, FileError
+from deepnrc.storage.atomic import (
+    make_folder,
+    refuse_link,
+    remove_drafts,
+    replace_file,
+    write_errors,
+)
+from deepnrc.storage.lock import HeldLock, file_lock
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, plain_config, read_config
 
-__all__ = ["RunFolder", "lock_folder"]
+__all__ = ["RunFolder", "lock_folder", "named_folder"]
 
 _EPOCH = re.compile(r"epoch-(\d{6,})\.safetensors")
 
@@ -50,6 +56,7 @@ class RunFolder:
         self.sessions = path / "sessions.jsonl"
         self.latest = path / "checkpoints" / "latest.safetensors"
         self.measurements = path / "measurements"
+        self.figures = path / "figures"
 
     def weights(self, epoch: int) -> Path:
         """The file of the weights of an epoch."""
@@ -87,31 +94,52 @@ class RunFolder:
         sessions = self.sessions.read_text(encoding="utf-8").splitlines()
         return any(_is_end(line) for line in sessions)
 
+    def refuse_another(self, config: ExperimentConfig) -> None:
+        """Refuse a folder that is not this run's or a new one's; nothing is written.
+
+        Raises:
+            FileError: The folder holds other files or a run of another configuration, or is a file.
+        """
+        if self.config.is_file():
+            self._refuse_changes(plain_config(config))
+            return
+        if not self.path.exists():
+            return
+        with write_errors(self.path):
+            others = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
+        if set(others) - {"checkpoints", "measurements"}:
+            raise FileError(
+                f"'{self.path}' holds other files ({', '.join(sorted(others)[:3])}, …) and no "
+                "run: choose an empty or new folder with --out"
+            )
+
     def prepare(self, config: ExperimentConfig) -> None:
         """Prepare the folder for a run of this configuration; its lock must be held.
 
         Raises:
-            FileError: The folder holds other files or a run of another configuration, or cannot be
-                written to.
+            FileError: As `refuse_another`, or the folder cannot be written to, or a link in it
+                leads elsewhere.
         """
-        if self.config.is_file():
-            self._refuse_another(plain_config(config))
-        else:
-            others = [file.name for file in self.path.iterdir() if not file.name.startswith(".")]
-            if set(others) - {"checkpoints", "measurements"}:
-                raise FileError(
-                    f"'{self.path}' holds other files ({', '.join(sorted(others)[:3])}, …) and no "
-                    "run: choose an empty or new folder with --out"
-                )
+        self.refuse_another(config)
         for folder in (self.path, self.latest.parent, self.measurements):
-            make_folder(folder)
+            make_folder(folder, within=self.path)
             remove_drafts(folder)
+        if self.figures.exists():
+            make_folder(self.figures, within=self.path)
+            remove_drafts(self.figures)
+            for file in self.figures.iterdir():
+                refuse_link(file)
         if not self.config.is_file():
-            write_atomically(self.config, config_text(config).encode())
+            replace_file(self.config, config_text(config).encode())
 
-    def _refuse_another(self, plain: Mapping[str, Any]) -> None:
-        with self.config.open("rb") as file:
-            before = tomllib.load(file)
+    def _refuse_changes(self, plain: Mapping[str, Any]) -> None:
+        try:
+            before = tomllib.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise FileError(
+                f"'{self.config}' cannot be read ({error}): it was cut off or altered; restore it "
+                "from a copy, or choose another folder with --out"
+            ) from error
         changed = differences(before, plain)
         if changed:
             raise FileError(
@@ -120,8 +148,23 @@ class RunFolder:
             )
 
 
+def named_folder(parent: str, name: str) -> Path:
+    """The folder of an experiment where no other is chosen: ``PARENT/NAME``.
+
+    Raises:
+        ArgumentError: The name is not that of one folder, such as ``"../x"``; a configuration from
+            elsewhere must not lead out of the parent.
+    """
+    if name in ("", ".", "..") or not name.isprintable() or any(c in name for c in "/\\"):
+        raise ArgumentError(
+            f"name is {name!a}, which is not the name of one folder: give the experiment "
+            "another name, or choose its folder with --out"
+        )
+    return Path(parent) / name
+
+
 @contextlib.contextmanager
-def lock_folder(path: Path) -> Iterator[None]:
+def lock_folder(path: Path) -> Iterator[HeldLock]:
     """Hold the folder of a run or a sweep for this process; another that tries is refused.
 
     The operating system releases the lock when the process ends, however that happens. The folder
@@ -140,8 +183,8 @@ def lock_folder(path: Path) -> Iterator[None]:
             f"'{path}' is in use by {holder}: wait for it or choose another folder with --out"
         )
 
-    with file_lock(path / ".lock", refuse):
-        yield
+    with file_lock(path / ".lock", refuse) as lock:
+        yield lock
 
 
 def _is_end(line: str) -> bool:

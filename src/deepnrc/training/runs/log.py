@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deepnrc.errors import FileError
-from deepnrc.storage.atomic import write_errors
+from deepnrc.storage.atomic import open_plain, sync_file, write_errors
 
 __all__ = ["RunLog", "last_entry", "read_log"]
 
@@ -29,7 +29,7 @@ class RunLog:
     def __init__(self, path: Path, epoch: int) -> None:
         self._path = path
         with write_errors(path):
-            self._file = path.open("ab", buffering=0)
+            self._file = _opened(path)
         entries = _complete_lines(path)
         if len(entries) < epoch:
             self.close()
@@ -38,7 +38,8 @@ class RunLog:
                 f"{epoch}: the log was shortened or altered; start again in another folder"
             )
         self._size = sum(map(len, entries[:epoch]))
-        os.truncate(path, self._size)
+        with write_errors(path):
+            os.ftruncate(self._file.fileno(), self._size)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line.
@@ -53,14 +54,14 @@ class RunLog:
                 if written < len(line):  # a full disk may accept a part
                     self._file.write(line[written:])
             except OSError:
-                os.truncate(self._path, self._size)
+                os.ftruncate(self._file.fileno(), self._size)
                 raise
         self._size += len(line)
 
     def sync(self) -> None:
         """Force the appended lines to the disk."""
         with write_errors(self._path):
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
@@ -71,6 +72,12 @@ class RunLog:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _opened(path: Path) -> io.FileIO:
+    """For appending, without a buffer."""
+    descriptor = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    return io.FileIO(descriptor, "ab")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

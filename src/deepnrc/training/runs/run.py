@@ -13,7 +13,7 @@ from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.result import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
 from deepnrc.training.runs.data import TrainingData, load_data
-from deepnrc.training.runs.folder import RunFolder, lock_folder
+from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.session import RunEvents, Session
 
 __all__ = ["RunEvents", "RunResult", "run_experiment"]
@@ -69,7 +69,7 @@ def run_experiment(
     data = load_data(config) if data is None else data
     on_device, training = TrainingData(data, config.training.device), config.training
     folder = RunFolder(out)
-    with lock_folder(out), Session(config, folder, on_device, events or RunEvents()) as session:
+    with Session(config, folder, on_device, events or RunEvents()) as session:
         start = session.state.epoch
         session.begin()
         while not session.is_done:

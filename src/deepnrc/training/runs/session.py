@@ -1,5 +1,6 @@
 """One process's work on a run, apart from the training of its epochs."""
 
+import contextlib
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from deepnrc.monitoring.monitor import Monitor, MonitorRecord
-from deepnrc.storage.atomic import write_atomically, write_errors
+from deepnrc.storage.atomic import open_plain, replace_file, write_errors
 from deepnrc.storage.documents import json_bytes
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
@@ -25,7 +26,7 @@ from deepnrc.training.epoch.state import TrainingState
 from deepnrc.training.runs.checkpoint import load_state, save_state, save_weights
 from deepnrc.training.runs.data import TrainingData, check_provenance, in_batches, probe
 from deepnrc.training.runs.environment import environment
-from deepnrc.training.runs.folder import RunFolder
+from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import RunLog
 
 __all__ = ["RunEvents", "Session", "initial_state"]
@@ -62,10 +63,11 @@ def initial_state(config: ExperimentConfig, data: TrainingData) -> TrainingState
 
 
 class Session:
-    """A run, resumed from where its folder says it is; the folder's lock must be held.
+    """A run, resumed from where its folder says it is; the folder is locked until it ends.
 
     Call, in this order: `begin`; for each epoch that is left, train it, then `observe` with its
-    result, and `save` when `save_is_due`; `end`. As a context it closes its files.
+    result, and `save` when `save_is_due`; `end`. As a context it closes its files and gives the
+    lock back.
 
     Args:
         config: The experiment.
@@ -80,22 +82,22 @@ class Session:
         description: Data, network and training in two lines.
 
     Raises:
+        DeepNRCError: Another process holds the folder.
         FileError: The folder holds another run or cannot be written to.
-        ArgumentError: The network does not fit the data.
+        ArgumentError: The network does not fit the data; nothing is written.
     """
 
     def __init__(
         self, config: ExperimentConfig, folder: RunFolder, data: TrainingData, events: RunEvents
     ) -> None:
         self.config, self._folder, self._data, self._events = config, folder, data, events
-        folder.prepare(config)
-        check_provenance(folder, data.data)
-        if not folder.provenance.is_file():
-            write_atomically(folder.provenance, json_bytes(data.data.provenance))
         self.state = initial_state(config, data)
         self.objective = make_objective(config.training, self.state.model, data.device)
-        if folder.latest.is_file():
-            load_state(folder.latest, self.state)
+        folder.refuse_another(config)  # before a lock's file is left in somebody else's folder
+        with contextlib.ExitStack() as held:
+            self._lock = held.enter_context(lock_folder(folder.path))
+            self._resume()
+            self._held = held.pop_all()
         self._environment = environment(data.device)
         self.description = self._describe()
         self._log: RunLog | None = None
@@ -170,6 +172,7 @@ class Session:
     def save(self) -> None:
         """Save the state that a later session resumes from."""
         assert self._log is not None
+        self._lock.check()
         self._log.sync()  # a state must never be newer than the log
         save_state(self._folder.latest, self.state)
         self._saved = time.monotonic()
@@ -191,6 +194,16 @@ class Session:
     def __exit__(self, *error: object) -> None:
         if self._log is not None:
             self._log.close()
+        self._held.close()
+
+    def _resume(self) -> None:
+        folder, data = self._folder, self._data.data
+        folder.prepare(self.config)
+        check_provenance(folder, data)
+        if not folder.provenance.is_file():
+            replace_file(folder.provenance, json_bytes(data.provenance))
+        if folder.latest.is_file():
+            load_state(folder.latest, self.state)
 
     def _describe(self) -> str:
         config, model = self.config, self.state.model
@@ -218,6 +231,7 @@ class Session:
         record = self._monitor.step(epoch)
         if record is None:
             return
+        self._lock.check()
         for part, measurement in record.measurements.items():
             measurement.save(self._folder.measurement(epoch, part))
         save_weights(self._folder.weights(epoch), self.state.model, epoch)
@@ -228,7 +242,7 @@ class Session:
         """Written once; a later session says when its own differs, because bits may differ."""
         path = self._folder.environment
         if not path.is_file():
-            write_atomically(path, json_bytes(self._environment))
+            replace_file(path, json_bytes(self._environment))
             return
         changed = differences(json.loads(path.read_text(encoding="utf-8")), self._environment)
         if changed and not self.is_done:
@@ -239,8 +253,11 @@ class Session:
 
     def _record_session(self, entry: dict[str, Any]) -> None:
         path = self._folder.sessions
-        with write_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        self._lock.check()
+        with write_errors(path):
+            descriptor = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
 
 
 def _now() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepnrc.storage.atomic import make_folder, write_atomically
+from deepnrc.storage.atomic import make_folder, refuse_link, remove_drafts, replace_file
 from deepnrc.training.config.file import config_text
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import last_entry
@@ -75,6 +75,8 @@ def run_sweep(
     # Of all members, finished or not: a resumed sweep trains the same ones together.
     grouped = ensemble_groups([member.config for member in members], together)
     with lock_folder(out):
+        _refuse_links(out, members)
+        remove_drafts(out)
         statuses = {member.name: _first_status(member, out) for member in members}
         open_groups = (
             [members[i] for i in group if not statuses[members[i].name].has_ended]
@@ -93,6 +95,16 @@ def run_sweep(
             if all(status.has_ended for status in statuses.values()):
                 return tuple(statuses.values())
             time.sleep(interval)
+
+
+def _refuse_links(out: Path, members: Sequence[Member]) -> None:
+    """Make folders for nothing but themselves: one that was received may hold links elsewhere."""
+    for name in ("failures", "output", *(member.name for member in members)):
+        if (out / name).exists() or (out / name).is_symlink():
+            make_folder(out / name, within=out)
+    refuse_link(out / "results.csv")
+    if (out / "failures").is_dir():
+        remove_drafts(out / "failures")
 
 
 def _first_status(member: Member, out: Path) -> MemberStatus:
@@ -119,6 +131,6 @@ def _job(group: Iterable[Member], out: Path) -> Job:
 def _keep_failure(path: Path, error: str) -> None:
     if error:
         make_folder(path.parent)
-        write_atomically(path, error.encode() + b"\n")
+        replace_file(path, error.encode() + b"\n")
     else:
         path.unlink(missing_ok=True)

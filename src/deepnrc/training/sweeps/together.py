@@ -9,7 +9,7 @@ from deepnrc.errors import ArgumentError
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.ensemble import Ensemble
 from deepnrc.training.runs.data import TrainingData, load_data
-from deepnrc.training.runs.folder import RunFolder, lock_folder
+from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.session import RunEvents, Session
 from deepnrc.training.sweeps.grouping import MEMBER_KEYS, ensemble_groups
 
@@ -70,7 +70,6 @@ class _Members:
     def open(self, number: int, config: ExperimentConfig, out: Path, data: TrainingData) -> None:
         """Start a member's session; its folder stays locked to the end."""
         with self._failure_of(number):
-            self._held.enter_context(lock_folder(out))
             session = Session(config, RunFolder(out), data, RunEvents())
             self._sessions[number] = self._held.enter_context(session)
 

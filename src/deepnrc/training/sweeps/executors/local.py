@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from deepnrc.errors import ArgumentError
-from deepnrc.storage.atomic import make_folder
+from deepnrc.storage.atomic import make_folder, open_plain, write_errors
 from deepnrc.training.sweeps.executors.job import Job, Outcome, outcomes_by_name
 
 __all__ = ["LocalExecutor"]
@@ -56,7 +57,7 @@ class LocalExecutor:
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._workers:
             job = self._waiting.pop(0)
-            with self._printed(job).open("wb") as output:
+            with _emptied(self._printed(job)) as output:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "deepnrc.training.sweeps.worker", *job.folders],
                     stdin=subprocess.PIPE,
@@ -97,6 +98,11 @@ class LocalExecutor:
             process.wait()
             _close_input(process)
         self._running.clear()
+
+
+def _emptied(path: Path) -> IO[bytes]:
+    with write_errors(path):
+        return os.fdopen(open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
 
 
 def _close_input(process: "subprocess.Popen[bytes]") -> None:
