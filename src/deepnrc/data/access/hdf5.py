@@ -1,12 +1,14 @@
 """Open HDF5 files with messages that say what to do."""
 
+import math
 from pathlib import Path
 from typing import Any
 
+from deepnrc.data.access.sizes import DAMAGED, check_size
 from deepnrc.errors import FileError
 from deepnrc.support.optional import optional_import
 
-__all__ = ["open_hdf5"]
+__all__ = ["check_chunk", "check_dataset", "open_hdf5"]
 
 
 def open_hdf5(path: Path, *, extra: str = "driving") -> Any:
@@ -27,5 +29,33 @@ def open_hdf5(path: Path, *, extra: str = "driving") -> Any:
     except OSError as error:
         raise FileError(
             f"{path} cannot be opened as HDF5 ({error}): it is missing, truncated by an "
-            "interrupted copy, or of another format; copy or download it again"
+            f"interrupted copy, or of another format; {DAMAGED}"
         ) from error
+
+
+def check_dataset(path: Path, name: str, dataset: Any) -> None:
+    """Check what a dataset claims before it is read whole.
+
+    Raises:
+        FileError: It is larger than memory allows, or it is stored in another file, which a file
+            from elsewhere must not make us read.
+    """
+    shape = tuple(dataset.shape or ())
+    check_size(path, f"'{name}' of shape {shape}", dataset.dtype.itemsize * math.prod(shape))
+    check_chunk(path, name, dataset)
+    if dataset.is_virtual or dataset.external or Path(dataset.file.filename) != path:
+        raise FileError(
+            f"{path}: '{name}' must be stored in this file; got a reference to another file: leave "
+            "the file out, or store the data in it"
+        )
+
+
+def check_chunk(path: Path, name: str, dataset: Any) -> None:
+    """Check what must be decompressed to read one row.
+
+    Raises:
+        FileError: It is larger than memory allows.
+    """
+    if dataset.chunks is not None:
+        claimed = dataset.dtype.itemsize * math.prod(dataset.chunks)
+        check_size(path, f"a chunk of '{name}'", claimed)

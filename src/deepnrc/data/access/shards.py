@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from deepnrc.data.access.hdf5 import open_hdf5
+from deepnrc.data.access.sizes import DAMAGED
 from deepnrc.errors import ArgumentError, FileError
 
 __all__ = ["Shard", "ShardImages"]
@@ -129,7 +130,7 @@ class ShardImages:
                     raise
                 raise FileError(
                     f"{shard.path}: images cannot be read ({error}): load the set again; if that "
-                    "fails, copy or download the file again"
+                    f"fails, {DAMAGED}"
                 ) from error
         return pixels
 

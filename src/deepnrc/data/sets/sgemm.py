@@ -1,11 +1,13 @@
 """SGEMM: measured run times of a GPU matrix multiplication for its tuning parameters (UCI 440)."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
-from deepnrc.data.columns import column_matrix
+import torch
+
 from deepnrc.data.source import Download, RawData, Source
+from deepnrc.data.tables.options import READING, read_options
+from deepnrc.data.tables.reading import complete_rows, open_table
 from deepnrc.errors import DataError, FileError
 
 __all__ = ["SGEMM", "read_sgemm"]
@@ -17,55 +19,42 @@ INPUTS = (
 )
 TARGETS = tuple(f"Run{run} (ms)" for run in range(1, 5))
 ROWS = 241_600
-_LARGEST = 1 << 30  # bytes uncompressed, about fifty times the real table
 
 
-def read_sgemm(path: Path) -> RawData:
+def read_sgemm(path: Path, *, missing: str | None = None, na_values: object = None) -> RawData:
     """The 14 parameters and 4 run times of ``sgemm_product.csv``.
 
     Args:
         path: The CSV file, the zip archive as UCI publishes it, or a folder with one of them.
+        missing: ``"drop"`` leaves rows with missing values out; by default they are refused.
+        na_values: Further texts and numbers that stand for a missing value.
 
     Raises:
         DataError: A column is missing, unknown, or holds something other than numbers.
         FileError: The file is missing, damaged, or an archive without the CSV.
-        NonFiniteError: A column holds NaN or infinity.
+        NonFiniteError: A value is infinite, or missing and ``missing="drop"`` was not given.
     """
-    import pandas as pd  # noqa: PLC0415  - slow to import
-
     path = _file(path)
-    try:
-        if path.suffix.lower() == ".zip":
-            with (
-                zipfile.ZipFile(path) as archive,
-                archive.open(_member(archive, path)) as file,
-            ):
-                frame = pd.read_csv(file)
-        else:
-            frame = pd.read_csv(path)
-    except FileError:
-        raise
-    # pandas' errors are ValueErrors; zlib's and zipfile's are not.
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise FileError(
-            f"{path} cannot be read as UCI's table ({error}): it may be damaged or truncated; "
-            "download it again with `deepnrc data fetch sgemm`"
-        ) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
-    extra = [column for column in frame.columns if column not in (*INPUTS, *TARGETS)]
+    member = _member(path) if path.suffix.lower() == ".zip" else None
+    options = read_options(member=member, missing=missing, na_values=na_values)
+    table = open_table(path, options)
+    names = [*INPUTS, *TARGETS]
+    extra = [column for column in table.columns if column not in names]
     if extra:
         raise DataError(
             f"{path} must have only the 18 columns of UCI's table; got also '{extra[0]}': load "
             "another table as the set `tabular`"
         )
-    n = len(frame)
+    rows = complete_rows(path, table.read(names), names, len(TARGETS), drop=options.drop_missing)
+    values = torch.from_numpy(rows.values)
+    n = len(values)
     made_from = f"the real SGEMM table (UCI 440), {n:,} of {ROWS:,} rows"
     return RawData(
-        inputs=column_matrix(frame, INPUTS, path=path),
-        targets=column_matrix(frame, TARGETS, path=path),
+        inputs=values[:, : len(INPUTS)].clone(),
+        targets=values[:, len(INPUTS) :].clone(),
         input_names=INPUTS,
         target_names=TARGETS,
-        provenance={"data": "sgemm", "made_from": made_from},
+        provenance={"data": "sgemm", "made_from": made_from, **rows.facts},
     )
 
 
@@ -82,16 +71,19 @@ def _file(path: Path) -> Path:
     return path
 
 
-def _member(archive: zipfile.ZipFile, path: Path) -> str:
+def _member(path: Path) -> str:
     """The table's name in the archive; it is read there, nothing is unpacked to disk."""
-    names = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == MEMBER]
-    if len(names) != 1:
-        raise FileError(f"{path} must contain {MEMBER} once; got {', '.join(archive.namelist())}")
-    size = archive.getinfo(names[0]).file_size
-    if size > _LARGEST:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = archive.namelist()
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
         raise FileError(
-            f"{path} must contain a table of tens of megabytes; got {size:,} bytes uncompressed"
-        )
+            f"{path} cannot be read as a zip archive ({error}): it is damaged or incomplete; "
+            "download it again with `deepnrc data fetch sgemm`"
+        ) from error
+    names = [name for name in found if name.rsplit("/", 1)[-1] == MEMBER]
+    if len(names) != 1:
+        raise FileError(f"{path} must contain {MEMBER} once; got {', '.join(found)}")
     return names[0]
 
 
@@ -101,6 +93,7 @@ SGEMM = Source(
     origin="UCI 440, https://doi.org/10.24432/C5MK70 (Ballester-Ripoll et al. 2017)",
     licence="CC BY 4.0",
     targets=TARGETS,
+    options={name: READING[name] for name in ("missing", "na_values")},
     read_real=read_sgemm,
     downloads=(
         Download(

@@ -64,7 +64,7 @@ def load_data(config: ExperimentConfig) -> Dataset:
         standardize=data.standardize,
         samples=data.samples,
         seed=data.seed,
-        **data.options,
+        **data.of_set(),
     )
 
 

@@ -43,3 +43,22 @@ def test_images_of_too_few_axes(tmp_path, frames):
         file["rgb"], file["targets"] = np.zeros((3, 5), dtype=np.uint8), frames[1]
     with pytest.raises(FileError, match=r"a\.h5: 'rgb' must have the shape .* got \(3, 5\)"):
         read_drives([tmp_path / "a.h5"], ("speed",))
+
+
+def test_chunks_that_claim_more_than_memory(tmp_path, frames, monkeypatch):
+    """To read one image, HDF5 decompresses its whole chunk."""
+    with h5py.File(tmp_path / "a.h5", "x") as file:
+        file.create_dataset("rgb", (3, 9, 9, 3), "u1", chunks=(3, 9, 9, 3), compression="gzip")
+        file["targets"] = frames[1]
+    monkeypatch.setattr("deepnrc.data.access.sizes.largest", lambda: 400)
+    with pytest.raises(FileError, match=r"a\.h5: a chunk of 'rgb' claims 729 bytes; at most 400"):
+        read_drives([tmp_path / "a.h5"], ("speed",))
+
+
+def test_a_header_that_claims_terabytes(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "x") as file:
+        file.create_dataset("rgb", (10**11, 5, 7, 3), "u1", chunks=(1, 5, 7, 3))
+        file.create_dataset("targets", (10**11, 28), "f4", chunks=(1000, 28))
+    message = r"a\.h5: 'targets' of shape \(100000000000, 28\) claims 11,200,000,000,000 bytes"
+    with pytest.raises(FileError, match=message):
+        read_drives([tmp_path / "a.h5"], ("speed",))

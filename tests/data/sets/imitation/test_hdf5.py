@@ -267,3 +267,13 @@ class TestD4RL:
         message = r"a\.hdf5 needs h5py, .*h5py.*: run `pip install 'deepnrc\[imitation\]'`"
         with pytest.raises(ArgumentError, match=message):
             read_real(HOPPER, path)
+
+
+def test_a_header_that_claims_terabytes(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "x") as file:
+        file.create_dataset("observations", (10**11, 8), "f4", chunks=(1000, 8))
+        file.create_dataset("actions", (10**11, 2), "f4", chunks=(1000, 2))
+    assert (tmp_path / "a.hdf5").stat().st_size < 10_000
+    message = r"a\.hdf5: 'observations' of shape \(.*\) claims 3,200,000,000,000 bytes; at most"
+    with pytest.raises(FileError, match=message):
+        read_real(SWIMMER, tmp_path / "a.hdf5")

@@ -54,7 +54,7 @@ def test_missing_column(tmp_path, episodes, column):
 def test_truncated(tmp_path, episodes):
     path = write_jat(tmp_path / "a.parquet", episodes)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    message = r"a\.parquet cannot be read as Parquet \(.*\): it may be damaged; copy or download"
+    message = r"a\.parquet cannot be read as Parquet \(.*\): it is damaged; compare its size"
     with pytest.raises(FileError, match=message):
         read_real(SWIMMER, path)
 

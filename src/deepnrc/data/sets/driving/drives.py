@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.data.access.hdf5 import open_hdf5
+from deepnrc.data.access.hdf5 import check_chunk, check_dataset, open_hdf5
 from deepnrc.data.access.shards import Shard, ShardImages
+from deepnrc.data.access.sizes import DAMAGED
 from deepnrc.errors import DeepNRCWarning, FileError, NonFiniteError
 
 __all__ = [
@@ -46,7 +47,7 @@ COLUMNS = {
 
 FRAMES_PER_FILE = 200
 IMAGES, TARGETS, TARGET_COLUMNS = "rgb", "targets", 28
-_ADVICE = "leave the file out or get it again"
+_ADVICE = "leave the file out, or compare it with the original if it was copied"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,7 @@ def read_drives(
             _check_finite(path, parts[-1], names)
             # A user block before the HDF5 part would shift the offset that HDF5 reports.
             offset = images.id.get_offset() if file.userblock_size == 0 else None
+            check_chunk(path, IMAGES, images)
             shards.append(Shard(path, len(images), offset, path.stat().st_mtime_ns))
             shared_chunks += images.chunks is not None and images.chunks[0] > 1
     if shared_chunks:
@@ -190,12 +192,12 @@ def _stored(path: Path, file: Any, name: str) -> Any:
 
 def _values(path: Path, dataset: Any) -> npt.NDArray[Any]:
     """All values of a dataset."""
+    check_dataset(path, dataset.name[1:], dataset)
     try:
         values: npt.NDArray[Any] = dataset[()]
     except OSError as error:
         raise FileError(
-            f"{path}: '{dataset.name[1:]}' cannot be read ({error}): the file is damaged; copy or "
-            "download it again"
+            f"{path}: '{dataset.name[1:]}' cannot be read ({error}): the file is damaged; {DAMAGED}"
         ) from error
     return values
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.data.access.hdf5 import open_hdf5
+from deepnrc.data.access.hdf5 import check_dataset, open_hdf5
+from deepnrc.data.access.sizes import DAMAGED
 from deepnrc.data.sets.imitation.episodes import Episode
 from deepnrc.errors import DataError, DeepNRCError, FileError
 
@@ -45,7 +46,7 @@ def hdf5_episodes(path: Path) -> Iterator[Episode]:
         if isinstance(error, DeepNRCError):
             raise
         raise FileError(
-            f"{path} cannot be read as HDF5 ({error}): it may be damaged; copy or download it again"
+            f"{path} cannot be read as HDF5 ({error}): it is damaged; {DAMAGED}"
         ) from error
 
 
@@ -99,5 +100,6 @@ def _dataset(group: Any, name: str, place: str) -> npt.NDArray[Any]:
             f"{place}: '{name}' must be one dataset; got a group of "
             f"{', '.join(sorted(group[name]))}: pass a file whose observations are one array"
         )
+    check_dataset(Path(group.file.filename), group[name].name[1:], group[name])
     values: npt.NDArray[Any] = group[name][()]
     return values

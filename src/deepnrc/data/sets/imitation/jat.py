@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deepnrc.data.access.sizes import DAMAGED
 from deepnrc.data.sets.imitation.episodes import Episode
 from deepnrc.errors import DataError, DeepNRCError, FileError
 from deepnrc.support.optional import optional_import
@@ -57,8 +58,7 @@ def jat_episodes(path: Path) -> Iterator[Episode]:
         if isinstance(error, DeepNRCError):
             raise
         raise FileError(
-            f"{path} cannot be read as Parquet ({error}): it may be damaged; copy or download it "
-            "again"
+            f"{path} cannot be read as Parquet ({error}): it is damaged; {DAMAGED}"
         ) from error
 
 
