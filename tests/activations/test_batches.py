@@ -1,78 +1,14 @@
-import collections
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
-from deepnrc.activations.batches import default_forward, default_unpack, target_rows, to_device
+from deepnrc.activations.batches import target_rows
 from deepnrc.errors import DataError, NonFiniteError
-
-CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize("kind", [tuple, list])
-def test_a_pair_is_inputs_and_targets(kind):
-    assert default_unpack(kind(["x", "y"])) == ("x", "y")
-
-
-@pytest.mark.parametrize(
-    ("batch", "message"),
-    [
-        (
-            {"pixels": 1, "action": 2},
-            r"got a mapping with the keys 'pixels', 'action': pass "
-            r"unpack=lambda batch: \(batch\['x'\], batch\['y'\]\)$",
-        ),
-        (
-            (1, 2, 3),
-            r"got a tuple of 3: pass unpack=lambda batch: "
-            r"\(\(batch\[0\], batch\[1\]\), batch\[-1\]\)$",
-        ),
-        ([1], r"got a list of 1: pass unpack="),
-        (torch.zeros(4, 3), r"got a Tensor of shape \(4, 3\): pass unpack=lambda batch: "),
-        ("text", r"got a str: pass unpack="),
-    ],
-)
-def test_anything_else_says_what_it_is_and_what_to_pass(batch, message):
-    with pytest.raises(DataError, match=r"the loader must yield \(inputs, targets\); " + message):
-        default_unpack(batch)
-
-
-def test_forward_spreads_mappings_and_sequences():
-    class Recording(nn.Module):
-        def forward(self, *args, **kwargs):
-            return args, kwargs
-
-    model, x = Recording(), torch.zeros(1)
-    assert default_forward(model, x) == ((x,), {})
-    assert default_forward(model, (x, 2)) == ((x, 2), {})
-    assert default_forward(model, [x]) == ((x,), {})
-    assert default_forward(model, {"a": x}) == ((), {"a": x})
-    assert default_forward(model, collections.UserDict(a=x)) == ((), {"a": x})
-    packed = pack_sequence([torch.zeros(3, 2), torch.zeros(2, 2)])
-    assert default_forward(model, packed) == ((packed,), {})  # a tuple, but one input
-
-
-def test_nests_of_tensors_and_arrays_are_moved():
-    nest = {"a": torch.ones(2), "b": [np.ones(3, dtype=np.float32), ("word", 7)], "c": None}
-    moved = to_device(nest, CPU)
-    assert moved["a"] is nest["a"]
-    assert torch.equal(moved["b"][0], torch.ones(3))
-    assert moved["b"][1] == ("word", 7)
-    assert moved["c"] is None
-    meta = to_device({"a": torch.ones(2), "b": (torch.ones(1),)}, torch.device("meta"))
-    assert (meta["a"].device.type, meta["b"][0].device.type) == ("meta", "meta")
-    packed = to_device(pack_sequence([torch.ones(3, 2)]), CPU)
-    assert isinstance(packed, PackedSequence)
 
 
 def test_read_only_and_reversed_arrays_are_taken_without_warning():
     array = np.arange(6.0)
     array.flags.writeable = False
-    assert to_device(array, CPU).tolist() == array.tolist()
-    assert to_device(array[::-1], CPU).tolist() == array[::-1].tolist()
     assert target_rows(array[::-1], 0)[:, 0].tolist() == array[::-1].tolist()
 
 

@@ -41,7 +41,7 @@ def test_dict_batches_several_inputs_and_triples():
     for loader, unpack in loaders.values():
         collected = quiet(model, loader, unpack=unpack)
         assert_moments(collected.layers[0], x, y)
-    with pytest.raises(DataError, match=r"got a mapping with the keys 'x', 'y': pass unpack="):
+    with pytest.raises(DataError, match="the model takes left, right, but the inputs are a map"):
         quiet(model, [{"x": x, "y": y}])
     with pytest.raises(DataError, match=r"got a tuple of 3: pass unpack="):
         quiet(model, [(left, right, y)])

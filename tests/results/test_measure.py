@@ -245,8 +245,8 @@ def test_arguments_of_the_wrong_kind():
         "measure([], batches)": "model must be a torch.nn.Module; got list",
         "measure(lambda x: x, batches)": "model must be a torch.nn.Module; got function",
         "measure(model, 7)": (
-            "loader must be an iterable of (inputs, targets), a DataLoader or a list of batches; "
-            "got int"
+            "loader must be an iterable of (inputs, targets), a DataLoader or a list of batches, "
+            "or data: a data set or a tuple (X, y); got int"
         ),
         "measure(model, batches, reduce=None)": (
             "reduce must be one of 'mean', 'first', 'last', 'samples', a position, or a function "

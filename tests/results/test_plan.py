@@ -163,9 +163,9 @@ def test_what_cannot_be_planned_is_told():
     batch = torch.randn(10, 8), torch.randn(10, 2)
     with pytest.raises(KeyError, match="no layer '5'; there are 0"):
         plan(model, batch)["5"]
-    with pytest.raises(DataError, match="the loader yields no batch: it is empty"):
+    with pytest.raises(DataError, match="the batch or loader holds no sample: pass one"):
         plan(model, [])
-    with pytest.raises(DataError, match="the batch holds no sample: pass one with at least two"):
+    with pytest.raises(DataError, match="the batch or loader holds no sample: pass one"):
         plan(model, (torch.randn(0, 8), torch.randn(0, 2)))
     with pytest.raises(LayerError, match="no weight layer"):
         plan(nn.ReLU(), batch)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.utils.data import Dataset
 
 from deepnrc.errors import ArgumentError
 
@@ -27,16 +28,18 @@ def model_named(text: str) -> nn.Module:
     return made
 
 
-def loader_named(text: str) -> Iterable[Any]:
-    """The loader, or what the function of this name returns.
+def loader_named(text: str) -> Any:
+    """The loader or data, or what the function of this name returns.
 
     Raises:
-        ArgumentError: The name cannot be imported, or is no iterable nor a function making one.
+        ArgumentError: The name cannot be imported, or is no iterable nor data nor a function
+            making these.
     """
-    made = _made("--data", text, Iterable)
-    if not isinstance(made, Iterable):
+    made = _made("--data", text, (Iterable, Dataset))
+    if not isinstance(made, Iterable | Dataset):
         raise ArgumentError(
-            f"--data {text} gave a {type(made).__name__}; expected an iterable of (inputs, targets)"
+            f"--data {text} gave a {type(made).__name__}; expected an iterable of (inputs, "
+            "targets), a data set, or (X, y)"
         )
     return made
 
@@ -62,7 +65,7 @@ def function_named(option: str, text: str) -> Callable[..., Any]:
     return function
 
 
-def _made(option: str, text: str, kind: type) -> Any:
+def _made(option: str, text: str, kind: type | tuple[type, ...]) -> Any:
     found = _found(option, text)
     is_ready = isinstance(found, kind) and not isinstance(found, type)
     return found() if callable(found) and not is_ready else found

@@ -13,7 +13,7 @@ __all__ = ["Judged", "Measured", "Shown", "Subject"]
 
 _RUN = "Folder of `deepnrc train`, in place of --model and --data."
 _MODEL = "A function that makes the model, or the model itself."
-_DATA = "A function that makes the loader of (inputs, targets), or the loader itself."
+_DATA = "A function that makes the loader, data set or (X, y), or that itself."
 _CHECKPOINT = "Weights to load: .safetensors, or .pt/.pth holding tensors only."
 _KEY = "Entry of the checkpoint that holds the weights, such as ema."
 _PREFIX = "Only take weights of the checkpoint under this name."
@@ -65,6 +65,9 @@ class Measured:
     mask: Annotated[str | None, Option(metavar=_OR_NAME, help=_MASK)] = None
     unpack: Annotated[str | None, Option(metavar=_NAME, help=_UNPACK)] = None
     forward: Annotated[str | None, Option(metavar=_NAME, help=_FORWARD)] = None
+    batch_size: Annotated[
+        int | None, Option(min=1, help="Samples in a batch of (X, y) or of a data set.")
+    ] = None
     batch_dim: Annotated[int | None, Option(help="Axis of the samples in the inputs.")] = None
     target_dim_axis: Annotated[
         int | None, Option(help="Axis of the target dimension in targets with positions.")

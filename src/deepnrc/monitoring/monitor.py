@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
 from deepnrc.passes.collect import collect_with
+from deepnrc.passes.loaders import Data
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.diagnosis import diagnose
 from deepnrc.results.evaluate import evaluate
@@ -76,7 +77,7 @@ class Monitor:
     def __init__(
         self,
         model: "nn.Module",
-        probe_loader: Iterable[Any] | Mapping[str, Iterable[Any]],
+        probe_loader: Data | Mapping[str, Data],
         *,
         every: int | None = None,
         epochs: Iterable[int] | None = None,

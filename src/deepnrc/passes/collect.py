@@ -26,6 +26,7 @@ from deepnrc.passes.layer_statistics import (
     MomentsByClass,
     RawUnitRows,
 )
+from deepnrc.passes.loaders import Data, as_loader
 from deepnrc.passes.measurable import measurable
 from deepnrc.passes.model_error import CorrectDecisions, SquaredErrors
 from deepnrc.passes.options import MeasureOptions, takes_options
@@ -46,12 +47,12 @@ _NOT_A_REGRESSION = Undefined(
 
 
 @takes_options
-def collect(model: nn.Module, loader: Iterable[Any], **options: Any) -> Collection:
+def collect(model: nn.Module, loader: Data, **options: Any) -> Collection:
     """All that is needed of the data, for `deepnrc.evaluate`; errors as of `deepnrc.measure`.
 
     Args:
         model: Any module with linear layers or convolutions, on any device, of any real dtype.
-        loader: Yields (inputs, targets).
+        loader: Yields (inputs, targets); or the data, as of `deepnrc.measure`.
         options: See `MeasureOptions`.
 
     Returns:
@@ -60,14 +61,14 @@ def collect(model: nn.Module, loader: Iterable[Any], **options: Any) -> Collecti
     return collect_with(model, loader, MeasureOptions.of(options))
 
 
-def collect_with(model: nn.Module, loader: Iterable[Any], options: MeasureOptions) -> Collection:
+def collect_with(model: nn.Module, loader: Data, options: MeasureOptions) -> Collection:
     """`collect` with the options in one record."""
     return collect_by_head(model, loader, HeadOptions(options))[""]
 
 
 def collect_by_head(
     model: nn.Module,
-    loader: Iterable[Any],
+    loader: Data,
     options: HeadOptions,
     heads: HeadOutputs | None = None,
     *,
@@ -82,22 +83,18 @@ def collect_by_head(
         heads: Which output is whose; None: several targets are refused.
         single: Whether a single target is taken.
     """
-    if not isinstance(loader, Iterable):
-        raise ArgumentError(
-            "loader must be an iterable of (inputs, targets), a DataLoader or a list of batches; "
-            f"got {type(loader).__name__}"
-        )
-    for each in options.possible() if isinstance(loader, Iterator) else ():
+    batches = as_loader(loader, options.common.batch_size)
+    for each in options.possible() if isinstance(batches, Iterator) else ():
         if len(stages(statistics_of(each))) > 1:
             classify = each.task == "classification"
             what = "task='classification'" if classify else f"last_layer={each.last_layer!r}"
             raise ArgumentError(
-                f"{what} takes two passes over the loader, but a {type(loader).__name__} can be "
+                f"{what} takes two passes over the loader, but a {type(batches).__name__} can be "
                 "read only once: pass a DataLoader or a list of batches"
             )
     with measurable(model) as module:
         return _collected_by_head(
-            module, loader, options, lambda start: Feed(start, options, heads, single=single)
+            module, batches, options, lambda start: Feed(start, options, heads, single=single)
         )
 
 

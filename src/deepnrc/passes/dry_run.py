@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from deepnrc.activations.layers import Skipped, find_layers
 from deepnrc.activations.preserved_state import preserved_state
@@ -14,6 +14,7 @@ from deepnrc.passes.collect import statistics_of
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.passes.feed import Feed
 from deepnrc.passes.head_options import HeadOptions
+from deepnrc.passes.loaders import as_loader
 from deepnrc.passes.measurable import measurable
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.placement import last_layer_name, placed_layers
@@ -22,6 +23,8 @@ from deepnrc.passes.single_pass import Pass
 from deepnrc.passes.statistic import Site, Statistic, Sums, stages
 
 __all__ = ["DryRun", "dry_run"]
+
+_ALL = 1 << 62  # samples in a batch that is the data as a whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +91,11 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
     statistics = statistics_of(options)
     with measurable(model) as module, preserved_state(module):
         layers, skipped = find_layers(module, options.layers, options.exclude)
-        run = Run(module, [_one(batch)], layers, options)
+        run = Run(module, [_one(batch, options.batch_size)], layers, options)
         one = Pass(layers, [_CountedRows()], options)
         run.through(Feed(lambda _: one, HeadOptions(options)), label="planning")
         if run.pairing is None or run.evidence is None:
-            raise DataError("the batch holds no sample: pass one with at least two")
+            raise DataError("the batch or loader holds no sample: pass one with at least two")
         t, samples = one.targets.dim, one.targets.batch_samples
         called = placed_layers(one.layers(), run.evidence)
         names = {layer.name.partition("#")[0] for layer in called}
@@ -119,13 +122,16 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
     )
 
 
-def _one(batch: Any) -> Any:
-    """The batch, or the first of a loader; a list that holds a tensor is a batch, as collated."""
-    is_loader = isinstance(batch, DataLoader) or (
-        isinstance(batch, list) and all(isinstance(x, tuple | list | Mapping) for x in batch)
-    )
-    if not is_loader:
-        return batch
-    for first in batch:
+def _one(given: Any, batch_size: int | None) -> Any:
+    """A batch, or the first of a loader; a list that holds a tensor is a batch, as collated."""
+    if isinstance(given, list) and not all(isinstance(x, tuple | list | Mapping) for x in given):
+        return given
+    is_pair = isinstance(given, tuple) and len(given) == 2
+    if not (is_pair or isinstance(given, list | DataLoader | Dataset)):
+        return given
+    loader = as_loader(given, batch_size or (_ALL if is_pair else None))
+    if is_pair and loader is given:  # no arrays: a batch of other things
+        return given
+    for first in loader:
         return first
-    raise DataError("the loader yields no batch: it is empty")
+    raise DataError("the batch or loader holds no sample: pass one with at least two")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from deepnrc.activations.batches import Forward, Unpack
+from deepnrc.activations.calling import Forward, Unpack
 from deepnrc.activations.labels import check_classes
 from deepnrc.activations.masks import Mask
 from deepnrc.activations.outputs import Output
@@ -73,7 +73,9 @@ class MeasureOptions:
         metrics: Metrics of your own, a list of `deepnrc.Metric`; their values are in each layer's
             ``extra``.
         forward: (model, inputs) → predictions, for models that are not ``model(x)``.
-        unpack: batch → (inputs, targets), for loaders that do not yield pairs.
+        unpack: batch → (inputs, targets). None: pairs, mappings with their targets under
+            ``labels``, ``targets`` or ``y``, and graphs with ``y``.
+        batch_size: Samples in a batch of (X, y) or of a data set. None: 256.
         device: Where inputs go. None: the model's own device. The model is never moved.
         precision: ``"mixed"`` sums wide float32 features by deflation (NRC1 right to 1 % down to
             1e-9, other values to about 1e-7); ``"double"`` sums all in float64, which takes about
@@ -100,6 +102,7 @@ class MeasureOptions:
     metrics: Sequence[Metric[LayerView]] = ()
     forward: Forward | None = None
     unpack: Unpack | None = None
+    batch_size: int | None = None
     device: torch.device | str | None = None
     precision: str = "mixed"
     progress: bool = True

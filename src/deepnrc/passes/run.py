@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from deepnrc.activations.batches import cast_inputs, default_forward, default_unpack, to_device
+from deepnrc.activations.calling import default_forward, default_unpack, ignored_keys
 from deepnrc.activations.evidence.gather import BatchEvidence, gather
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
+from deepnrc.activations.nests import cast_inputs, to_device
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError
 from deepnrc.passes.feed import Feed
@@ -67,7 +68,8 @@ class Run:
     ) -> None:
         """Run all batches through a feed; the plan is told of each head's target dimension."""
         options = self._options
-        unpack, forward = options.unpack or default_unpack, options.forward or default_forward
+        unpack = options.unpack or functools.partial(default_unpack, self._model)
+        forward = options.forward or default_forward
         modules = {layer.name: layer.module for layer in self._layers}
         progress = Progress(self._loader, enabled=options.progress, label=label)
         with progress as bar, InputHooks(modules, functools.partial(self._receive, feed)):
@@ -144,6 +146,12 @@ class Run:
             self.notes += (
                 f"the batches hold {', '.join(map(repr, unused))}, which is not used: pass mask= "
                 "if it says which positions are padding",
+            )
+        ignored = () if options.forward is not None else ignored_keys(self._model, inputs)
+        if ignored:
+            self.notes += (
+                f"the model does not take {', '.join(map(repr, ignored))} of the batches, which "
+                "is left out",
             )
 
 

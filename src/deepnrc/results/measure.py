@@ -1,11 +1,11 @@
 """Measure Deep NRC: a model and a loader in, a frozen record of every metric at every layer out."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 
 from deepnrc.passes.collect import collect_with
+from deepnrc.passes.loaders import Data
 from deepnrc.passes.options import MeasureOptions, takes_options
 from deepnrc.results.evaluate import evaluate
 from deepnrc.results.measurement import Measurement
@@ -14,7 +14,7 @@ __all__ = ["measure"]
 
 
 @takes_options
-def measure(model: nn.Module, loader: Iterable[Any], **options: Any) -> Measurement:
+def measure(model: nn.Module, loader: Data, **options: Any) -> Measurement:
     """Deep NRC of a model at every weight layer, in one pass over the data unless said otherwise.
 
     Memory is Σ(d² + d·t) over the layers, whatever the number of samples. The model runs in
@@ -23,9 +23,11 @@ def measure(model: nn.Module, loader: Iterable[Any], **options: Any) -> Measurem
 
     Args:
         model: Any module with linear layers or convolutions, on any device, of any real dtype.
-        loader: Yields (inputs, targets); targets of shape (samples,) or (samples, t), or with
-            ``reduce="samples"`` (samples, positions …, t). Inputs that are a mapping are passed as
-            keywords, a tuple or list as several arguments.
+        loader: Yields (inputs, targets), or mappings with the targets under ``labels``,
+            ``targets`` or ``y``; or the data: a data set, or (X, y) of tensors, arrays or pandas
+            frames, read in batches of ``batch_size``. Targets are of shape (samples,) or
+            (samples, t), or with ``reduce="samples"`` (samples, positions …, t). Inputs that are
+            a mapping are passed as keywords, a tuple or list as several arguments.
         options: See `MeasureOptions`.
 
     Returns:

@@ -1,6 +1,6 @@
 """Measure a model of several outputs: a record for each, from one pass over the data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -8,6 +8,7 @@ from torch import nn
 from deepnrc.passes.collect import collect_by_head
 from deepnrc.passes.head_options import HeadOptions
 from deepnrc.passes.heads import HeadOutputs
+from deepnrc.passes.loaders import Data
 from deepnrc.passes.options import takes_options
 from deepnrc.results.evaluate import evaluate
 from deepnrc.results.head_measurements import HeadMeasurements
@@ -19,7 +20,7 @@ __all__ = ["measure_given", "measure_heads"]
 @takes_options
 def measure_heads(
     model: nn.Module,
-    loader: Iterable[Any],
+    loader: Data,
     outputs: Mapping[Any, Any] | None = None,
     **options: Any,
 ) -> HeadMeasurements:
@@ -69,7 +70,7 @@ def measure_heads(
 
 def measure_given(
     model: nn.Module,
-    loader: Iterable[Any],
+    loader: Data,
     outputs: Mapping[Any, Any] | None = None,
     **options: Any,
 ) -> Measurement | HeadMeasurements:

@@ -1,13 +1,15 @@
 """The first samples of a batch: a smaller batch of the same kind, to see what moves with it."""
 
-import dataclasses
-from collections.abc import Mapping
+import copy
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils._pytree import tree_leaves
+
+from deepnrc.activations.nests import mapped
 
 __all__ = ["first_samples", "same_sizes"]
 
@@ -16,39 +18,38 @@ def first_samples(value: Any, count: int, total: int, *, batch_dim: int | None =
     """A nest with only its first samples; twice all of them where there are more to take.
 
     Args:
-        value: Tensors in mappings, tuples, lists, dataclasses; what is no batch stays as it is.
+        value: Tensors in containers; what is no batch stays as it is.
         count: Samples wanted; at most twice ``total``.
         total: Samples of the batch.
         batch_dim: The samples' axis in each tensor of the batch; None: the first axis of that
             size, the leading one before others.
     """
 
-    def taken(item: Any) -> Any:
-        return first_samples(item, count, total, batch_dim=batch_dim)
-
-    if isinstance(value, Tensor):
-        axis = _sample_axis(value, total, batch_dim)
+    def leaf(item: Any) -> Any:
+        if not isinstance(item, Tensor):
+            return item
+        axis = _sample_axis(item, total, batch_dim)
         # Copied, because a model may change its inputs in place.
-        return value.clone() if axis is None else _narrowed(value, axis, count)
-    if isinstance(value, PackedSequence):
-        padded, lengths = pad_packed_sequence(value, batch_first=True)
-        both = _narrowed(padded, 0, count), _narrowed(lengths, 0, count)
-        return pack_padded_sequence(*both, batch_first=True, enforce_sorted=False)
-    if isinstance(value, Mapping):
-        items = {key: taken(item) for key, item in value.items()}
-        return items if type(value) is dict else _rebuilt(value, items)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(taken, value))
-    if isinstance(value, tuple | list):
-        if len(value) == total and not any(isinstance(item, Tensor) for item in value):
-            return type(value)((list(value) * 2)[:count])
-        return type(value)(map(taken, value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            f.name: taken(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init
-        }
-        return dataclasses.replace(value, **fields)
-    return value
+        return item.clone() if axis is None else _narrowed(item, axis, count)
+
+    def special(item: Any) -> Any:
+        if isinstance(item, PackedSequence):
+            padded, lengths = pad_packed_sequence(item, batch_first=True)
+            both = _narrowed(padded, 0, count), _narrowed(lengths, 0, count)
+            return pack_padded_sequence(*both, batch_first=True, enforce_sorted=False)
+        if hasattr(item, "to_data_list") and hasattr(item, "from_data_list"):
+            graphs = item.to_data_list()  # a batch of graphs of PyTorch Geometric
+            made = sys.modules["torch_geometric.data"].Batch.from_data_list
+            return made((graphs * 2)[:count]) if len(graphs) == total else copy.copy(item)
+        if hasattr(item, "batch_size") and hasattr(item, "to_tensordict"):
+            first = item.batch_size[0] if item.batch_size else None  # of tensordict
+            return torch.cat([item, item])[:count].clone() if first == total else item.clone()
+        plain = isinstance(item, tuple | list) and not hasattr(item, "_fields")
+        if plain and len(item) == total and not any(isinstance(x, Tensor) for x in item):
+            return type(item)((list(item) * 2)[:count])  # such as texts
+        return NotImplemented
+
+    return mapped(value, leaf, special)
 
 
 def same_sizes(one: Any, other: Any) -> bool:
@@ -70,11 +71,3 @@ def _narrowed(tensor: Tensor, axis: int, count: int) -> Tensor:
     if count > size:
         return torch.cat([tensor, tensor], axis)
     return tensor.narrow(axis, 0, count).clone()
-
-
-def _rebuilt(value: Any, items: Mapping[Any, Any]) -> Any:
-    """A mapping of the same type; a plain one where it cannot be made."""
-    try:
-        return type(value)(items)
-    except Exception:
-        return dict(items)
