@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
@@ -13,6 +14,7 @@ from deepnrc.activations.rows import Rows
 from deepnrc.errors import ArgumentError, DataError, DeepNRCError
 from deepnrc.passes.head_options import HeadOptions
 from deepnrc.passes.heads import HeadOutputs, heads_of, listed, samples_of
+from deepnrc.passes.reading import Reading, Shown, choose_reading
 from deepnrc.passes.single_pass import Pass
 from deepnrc.support.undefined import Undefined
 
@@ -117,15 +119,37 @@ class Feed:
             return {"": select_output(self._options.common.output, returned)}
         return self._heads.of(returned, targets)
 
+    def readings(
+        self, targets: Mapping[str, Any], shown: Callable[[str], Shown]
+    ) -> dict[str, Reading]:
+        """How the targets of each head are read, by what is shown of it."""
+        return {head: self._reading(head, given, shown) for head, given in targets.items()}
+
+    def _reading(self, head: str, given: Any, shown: Callable[[str], Shown]) -> Reading:
+        with _naming(head):
+            options = self._options.of(head)
+            return choose_reading(
+                tuple(np.shape(given)),
+                shown(head),
+                axis=options.target_dim_axis,
+                labels=options.task == "classification",
+                samples=options.reduce == "samples",
+            )
+
     def start_batch(
-        self, targets: Mapping[str, Any], mask: Tensor | None, evidence: BatchEvidence | None
+        self,
+        targets: Mapping[str, Any],
+        mask: Tensor | None,
+        evidence: BatchEvidence | None,
+        readings: Mapping[str, Reading],
     ) -> None:
         """Take in the targets of a batch, before the model runs."""
         for name, one in self.passes.items():
+            given, reading = targets[name], readings.get(name)
             with _naming(name):
                 if one.targets.needs_classes and evidence is not None:
-                    one.targets.find_classes(targets[name], evidence.predictions[name])
-                one.start_batch(targets[name], mask)
+                    one.targets.find_classes(given, evidence.predictions[name], reading)
+                one.start_batch(given, mask, reading)
         self.batches += 1
 
     def wants(self, key: str) -> bool:

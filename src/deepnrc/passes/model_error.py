@@ -13,15 +13,12 @@ from deepnrc.support.undefined import Undefined
 __all__ = ["CorrectDecisions", "SquaredErrors", "matching_predictions"]
 
 
-def matching_predictions(
-    predictions: Any, targets: Tensor, *, per_position: bool
-) -> Tensor | Undefined:
+def matching_predictions(predictions: Any, targets: Tensor) -> Tensor | Undefined:
     """Predictions as a float64 matrix of the targets' shape on the CPU, or why they are none.
 
     Args:
         predictions: What the model returned.
         targets: The batch's targets, n × t.
-        per_position: Whether further axes before the last are positions, each a sample.
     """
     if not isinstance(predictions, Tensor):
         return Undefined(
@@ -30,8 +27,6 @@ def matching_predictions(
         )
     flat = predictions.detach()
     flat = flat[:, None] if flat.ndim == 1 else flat
-    if per_position and flat.ndim > 2:
-        flat = flat.flatten(0, -2)
     if flat.shape != targets.shape:
         return Undefined(
             f"the model returned shape {tuple(predictions.shape)} for targets of shape "

@@ -77,6 +77,18 @@ class Pairing:
             mask = mask.to(features.device)
         return reduced_rows(features, self._reduce, spatial=bool(layer.spatial_axes), mask=mask)
 
+    def grid(
+        self, layer: WeightLayer, activation: Tensor, call: int, samples: int
+    ) -> tuple[int, ...] | None:
+        """Sizes of the axes of positions in a call of a layer; None where they are not known."""
+        axis = layer.feature_axis
+        if activation.ndim < -axis or activation.shape[axis] != layer.feature_dim:
+            return None
+        layout = self._layout(layer, activation, call, samples)
+        if isinstance(layout, Undefined):
+            return None
+        return tuple(layout.by_sample(activation, axis).shape[1:-1])
+
     def key(self, name: str, call: int, calls: str) -> str:
         """Under which name a call of a layer is summed.
 

@@ -1,6 +1,7 @@
 """A model and a loader, and how their batches go through a pass."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.calling import default_forward, default_unpack, ignored_keys
 from deepnrc.activations.evidence.gather import BatchEvidence, gather
+from deepnrc.activations.evidence.samples import first_samples
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
@@ -22,8 +24,12 @@ from deepnrc.passes.incoming import Incoming
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.pairing import Pairing
 from deepnrc.passes.progress import Progress
+from deepnrc.passes.reading import Reading, Shown
 
 __all__ = ["Run"]
+
+Grids = Mapping[str, frozenset[tuple[int, ...]]]
+"""Positions of a sample at each layer, by its name: one grid, or several where calls differ."""
 
 
 class Run:
@@ -55,6 +61,7 @@ class Run:
         self._incoming: Incoming | None = None  # None: what enters layers is passed over
         self.pairing: Pairing | None = None
         self.evidence: BatchEvidence | None = None
+        self._readings: dict[str, Reading] = {}
         self.notes: tuple[str, ...] = ()
         self._dtype: torch.dtype | None = None  # that inputs are cast to
         self._with_gradients = False  # models such as those of forces differentiate in forward
@@ -82,8 +89,12 @@ class Run:
                 predict = functools.partial(self._predict, forward, feed, targets)
                 if self.pairing is None and samples > 0:
                     self._look(batch, inputs, samples, predict)
+                    grids = functools.cache(
+                        functools.partial(self._grids, predict, inputs, samples)
+                    )
+                    self._readings = feed.readings(targets, functools.partial(self._shown, grids))
                 mask = batch_mask(options.mask, batch, inputs)
-                feed.start_batch(targets, mask, self.evidence)
+                feed.start_batch(targets, mask, self.evidence, self._readings)
                 if self.pairing is not None:  # an empty batch shows nothing
                     calls = options.calls
                     self._incoming = Incoming(self.pairing, calls, samples, batch, mask)
@@ -153,6 +164,43 @@ class Run:
                 f"the model does not take {', '.join(map(repr, ignored))} of the batches, which "
                 "is left out",
             )
+
+    def _shown(self, grids: Callable[[], Grids], head: str) -> Shown:
+        """What the evidence says of a head's predictions and of the layers before them."""
+        assert self.evidence is not None
+        evidence = self.evidence
+        path = {n: trail for n, trail in evidence.layers.items() if head in trail.serves}
+        deepest = max((trail.depth for trail in path.values()), default=0)
+        last = [self._by_name[name] for name, trail in path.items() if trail.depth == deepest]
+        part = evidence.part_samples or evidence.samples
+        axes = {size for trail in path.values() for x in trail.glimpses for size in x.shape}
+        axes |= {size // part for size in axes if size % part == 0}  # positions in a flat axis
+        returned = evidence.predictions[head]
+        known = isinstance(returned, Tensor) and returned.ndim > 0
+        return Shown(
+            predictions=tuple(returned.shape) if known else None,
+            samples=part,
+            outputs=len(last[0].weight_matrix()) if len(last) == 1 else None,
+            sizes=frozenset(axes),
+            grids=lambda: {name: grid for name, grid in grids().items() if name in path},
+        )
+
+    def _grids(self, predict: Callable[[Any], Any], inputs: Any, samples: int) -> Grids:
+        """Positions of a sample at each layer: from one more forward pass of the first batch."""
+        assert self.pairing is not None
+        pairing, modules = self.pairing, {layer.name: layer.module for layer in self._layers}
+        found: dict[str, set[tuple[int, ...]]] = {}
+        calls: Counter[str] = Counter()
+
+        def entered(name: str, activation: Tensor) -> None:
+            grid = pairing.grid(self._by_name[name], activation, calls[name], samples)
+            calls[name] += 1
+            if grid is not None:
+                found.setdefault(name, set()).add(grid)
+
+        with preserved_state(self._model), InputHooks(modules, entered):
+            predict(first_samples(self._cast(inputs), samples, samples))
+        return {name: frozenset(grids) for name, grids in found.items()}
 
 
 def _pair(unpacked: Any) -> tuple[Any, Any]:

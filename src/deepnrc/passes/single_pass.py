@@ -14,8 +14,8 @@ from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError, FeatureRangeError, NonFiniteError
 from deepnrc.passes.collection import LayerCollection
-from deepnrc.passes.model_error import matching_predictions
 from deepnrc.passes.options import MeasureOptions
+from deepnrc.passes.reading import Reading
 from deepnrc.passes.statistic import Site, Statistic, Sums
 from deepnrc.passes.targets import Targets
 from deepnrc.support.undefined import Undefined
@@ -138,14 +138,17 @@ class Pass:
         sums = {statistic.name: statistic.start(site) for statistic in wanted}
         return {name: started for name, started in sums.items() if started is not None}
 
-    def start_batch(self, targets: Any, mask: Tensor | None = None) -> None:
+    def start_batch(
+        self, targets: Any, mask: Tensor | None = None, reading: Reading | None = None
+    ) -> None:
         """Take in a batch, before the model runs.
 
         Args:
             targets: Of its samples.
             mask: Samples × positions that count; None: all.
+            reading: Of the targets' axes; None: as the options say.
         """
-        self.targets.read(targets, mask)
+        self.targets.read(targets, mask, reading)
 
     def end_batch(self, predictions: Any) -> None:
         """Take in a batch's predictions, after the model ran.
@@ -155,9 +158,7 @@ class Pass:
             DataError: Their squared errors overflow.
         """
         targets = self.targets
-        found = self._unmatched or matching_predictions(
-            predictions, targets.rows, per_position=targets.per_position
-        )
+        found = self._unmatched or targets.predicted(predictions)
         if isinstance(found, Undefined):
             self._unmatched = found
         else:

@@ -1,5 +1,6 @@
 """The targets of a pass: read batch by batch, summed, and paired with the rows of layers."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,10 @@ from deepnrc.activations.labels import classes_of, one_hot_rows
 from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError
 from deepnrc.moments.record import Moments
+from deepnrc.passes.model_error import matching_predictions
 from deepnrc.passes.options import MeasureOptions
+from deepnrc.passes.reading import Reading, plain_reading
+from deepnrc.support.text import sizes
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["NO_SAMPLES", "Targets"]
@@ -37,6 +41,7 @@ class Targets:
         rows: Those of the batch at hand, n × t, float64, on the CPU; of each position one row
             where ``per_position``.
         kept: Which of them count, n; None: all.
+        reading: Of the axes of the batch at hand.
         per_position: Whether each position of a sample has a target of its own.
         batch_samples: Samples of the batch at hand.
         samples: Rows read so far.
@@ -53,6 +58,8 @@ class Targets:
         self._classes = options.classes
         self._moments: Moments | None = None
         self._grid: tuple[int, ...] = ()
+        self._shape: tuple[int, ...] = ()
+        self.reading = Reading(1, False)
         self.rows = torch.empty(0, 0)
         self.kept: Tensor | None = None
         self.per_position = False
@@ -73,57 +80,95 @@ class Targets:
         """Whether the number of classes is not known yet."""
         return self._classify and self._classes is None
 
-    def find_classes(self, given: Any, predictions: Any) -> None:
+    def find_classes(self, given: Any, predictions: Any, reading: Reading | None = None) -> None:
         """Take the number of classes from a batch: its one-hot rows, else the model's scores."""
-        self._classes = classes_of(given, predictions if np.ndim(given) == 1 else None)
+        is_labels = np.ndim(given) == 1 or (reading is not None and reading.axis is None)
+        self._classes = (
+            classes_of(np.ravel(given), predictions) if is_labels else classes_of(given, None)
+        )
 
-    def read(self, given: Any, mask: Tensor | None = None) -> None:
+    def read(self, given: Any, mask: Tensor | None = None, reading: Reading | None = None) -> None:
         """Take in the targets of the next batch.
 
         Args:
             given: From the loader.
             mask: Samples × positions that count; None: all.
+            reading: Of its axes; None: as the options say.
 
         Raises:
+            ArgumentError: The options name an axis that the targets do not have.
             DataError: They are not a matrix of numbers, or have other columns than before.
             NonFiniteError: NaN or infinity among them.
         """
-        given = self._arranged(given)
-        self.per_position = self._options.reduce == "samples" and np.ndim(given) > 2
-        if self._classes is None:
-            rows = target_rows(given, self.batches, per_position=self.per_position)
-        else:
-            rows = one_hot_rows(given, self.batches, self._classes, per_position=self.per_position)
-        if self._moments is not None and rows.shape[1] != self.dim:
+        self.reading = reading = reading or self._plain(given)
+        self.per_position = reading.per_position
+        self._shape = tuple(np.shape(given))
+        self.batch_samples = self._shape[0]
+        self._grid = reading.grid(self._shape)
+        self.kept = None
+        if self.per_position and mask is not None and mask.numel() == math.prod(self._cells):
+            self.kept = mask.cpu().flatten()
+            given = _without_padding(given, reading, self.kept)
+        self.rows = rows = self._rows(given, reading)
+        if self._moments is not None and rows.shape[1] != self._moments.target_dim:
             raise DataError(
                 f"targets of batch {self.batches} have {rows.shape[1]} columns; the batches "
-                f"before had {self.dim}: yield the same targets in every batch"
+                f"before had {self._moments.target_dim}: yield the same targets in every batch"
             )
-        self.rows = rows
-        self.batch_samples = int(np.shape(given)[0])
-        self._grid = tuple(np.shape(given)[1:-1]) if self.per_position else ()
-        self.kept = None
-        if self.per_position and mask is not None and mask.numel() == len(rows):
-            self.kept = mask.cpu().flatten()
         counted = self.counted
         self.samples += len(counted)
         self.batches += 1
         moments = Moments.from_batch(counted[:, :0], counted)
         self._moments = moments if self._moments is None else self._moments.merge(moments)
 
+    def _plain(self, given: Any) -> Reading:
+        return plain_reading(
+            tuple(np.shape(given)),
+            per_position=self._options.reduce == "samples",
+            axis=self._options.target_dim_axis,
+        )
+
+    @property
+    def _cells(self) -> tuple[int, ...]:
+        return (self.batch_samples, *self._grid)
+
+    def _rows(self, given: Any, reading: Reading) -> Tensor:
+        if self._classes is None:
+            arranged = reading.arranged(given)
+            return target_rows(arranged, self.batches, per_position=self.per_position)
+        if reading.axis is None:  # labels
+            flat = given.flatten() if isinstance(given, Tensor) else np.ravel(given)
+            return one_hot_rows(flat, self.batches, self._classes)
+        return one_hot_rows(
+            reading.arranged(given), self.batches, self._classes, per_position=self.per_position
+        )
+
+    def predicted(self, predictions: Any) -> Tensor | Undefined:
+        """A batch's predictions as a float64 matrix of the targets' shape on the CPU, or why not.
+
+        Predictions of the targets' shape belong to them entry by entry; so do those that have the
+        target dimension last.
+        """
+        shape, t = self._shape, self.dim
+        if self.per_position and not self.reading.samples_first:
+            return Undefined(
+                "the first axis of the model's predictions does not hold the samples: pass "
+                "forward= that returns predictions of the targets' shape"
+            )
+        if isinstance(predictions, Tensor) and self.per_position:
+            given, cells = tuple(predictions.shape), self._cells
+            if given == shape and not (self._classify and self.reading.axis is None):
+                predictions = self.reading.arranged(predictions)
+            elif t == 1 and given in (cells, (cells[0], 1, *cells[1:])):
+                predictions = predictions.reshape(*cells, 1)
+            if predictions.shape == (*cells, t):
+                predictions = predictions.reshape(-1, t)
+        return matching_predictions(predictions, self.rows)
+
     @property
     def counted(self) -> Tensor:
         """The rows of the batch at hand that count."""
         return self.rows if self.kept is None else self.rows[self.kept]
-
-    def _arranged(self, given: Any) -> Any:
-        """Targets with their dimension last, as the options say."""
-        axis = self._options.target_dim_axis
-        if axis is not None and np.ndim(given) > 2:
-            if isinstance(given, Tensor):
-                return given.movedim(axis, -1)
-            return np.moveaxis(np.asarray(given), axis, -1)
-        return given
 
     def of_rows(self, rows: Rows) -> Tensor | Undefined:
         """The target of each row of a layer, on the device of the rows; or why they have none."""
@@ -141,7 +186,7 @@ class Targets:
                 return self.rows.to(device)
             return Undefined(
                 f"it has {len(values)} rows in a batch of {self.batch_samples} samples whose "
-                f"targets are given at {_grid(self._grid)} positions each"
+                f"targets are given at {sizes(self._grid)} positions each"
             )
         grid = rows.grid
         table = self.rows.view(self.batch_samples, *self._grid, self.dim)
@@ -149,7 +194,7 @@ class Targets:
             if self._options.targets != "resample" or len(grid) != len(self._grid):
                 hint = ": pass targets='resample'" if len(grid) == len(self._grid) else ""
                 return Undefined(
-                    f"it has {_grid(grid)} positions, the targets {_grid(self._grid)}{hint}"
+                    f"it has {sizes(grid)} positions, the targets {sizes(self._grid)}{hint}"
                 )
             pooled = _POOLS[len(grid)](table.movedim(-1, 1), list(grid))
             table = pooled.movedim(1, -1)
@@ -167,5 +212,11 @@ class Targets:
         return self._moments
 
 
-def _grid(sizes: tuple[int, ...]) -> str:
-    return " × ".join(map(str, sizes)) or "no"
+def _without_padding(given: Any, reading: Reading, kept: Tensor) -> Any:
+    """Targets whose padded positions, which may hold anything, repeat one that counts."""
+    arranged = torch.as_tensor(reading.arranged(given)).cpu()
+    rows = arranged.flatten(0, -2).clone()
+    if bool(kept.any()):
+        rows[~kept] = rows[kept][0]
+    filled = rows.view(arranged.shape)
+    return filled[..., 0] if reading.axis is None else filled.movedim(-1, reading.axis)

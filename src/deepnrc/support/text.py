@@ -1,10 +1,10 @@
 """Plain text: numbers at three digits, aligned tables that read the same in a file and a pipe."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "counted", "number"]
+__all__ = ["Table", "counted", "number", "sizes"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ def number(value: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A number and its noun: ``"1 layer"``, ``"3 batches"``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def sizes(of_axes: Iterable[int]) -> str:
+    """Sizes of axes: ``"4 × 6"``; ``"no"`` of none."""
+    return " × ".join(map(str, of_axes)) or "no"
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
