@@ -1,10 +1,17 @@
+import contextlib
+import hashlib
 import json
 import os
 
 import pytest
 
 from deepnrc.errors import FileError
-from deepnrc.storage.documents import read_document, write_document
+from deepnrc.storage.documents import (
+    document_bytes,
+    read_document,
+    read_labels,
+    write_document,
+)
 
 RECORD = {"name": "größe → λ", "values": [0.1, 1e-300, 5e-324, -0.0, None], "nested": {"a": 1}}
 
@@ -26,7 +33,10 @@ def test_the_file_is_plain_json_of_a_stated_kind(path):
     write_document(path, "thing", 3, RECORD)
     text = path.read_text(encoding="utf-8")
     document = json.loads(text)
+    digest = document.pop("sha256")
     assert document == {"format": "deepnrc", "kind": "thing", "version": 3, "record": RECORD}
+    compact = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    assert digest == hashlib.sha256(compact.encode()).hexdigest()
     assert text.endswith("\n")
     assert "größe" in text
 
@@ -123,7 +133,26 @@ def document(**changes):
             document(version=2),
             "is a thing of version 2; this deepnrc reads up to 1: update deepnrc",
         ),
-        (document(version="1"), "is a thing of version 1; this deepnrc reads up to 1: update"),
+        (document(version="1"), "is a thing of version '1'; this deepnrc reads up to 1: update"),
+        (document(version=True), "is a thing of version True; this deepnrc reads up to 1: update"),
+        (document(version=-3), "is a thing of version -3: it was altered"),
+        (document(shb256="0"), "has the unknown entry 'shb256': update deepnrc, or it was altered"),
+        (
+            document(sha256="0"),
+            "was altered after it was written: its SHA-256 differs from the one",
+        ),
+        (document(sha256=None), "was altered after it was written: its SHA-256 differs from the"),
+        ("[" * 100000, "is nested more than 64 deep: it was altered"),
+        (
+            document(record={"a": [[]] * 40, "b": eval("[" * 64 + "]" * 64)}),
+            "is nested more than 64",
+        ),
+        (
+            document(record={"a": float("nan")}),
+            r"is not complete JSON \(NaN is not a number of JSON",
+        ),
+        ('{"a": 1, "a": 2}', r"is not complete JSON \('a' stands in it twice\)"),
+        ("1" * 5000, "is not complete JSON .Exceeds the limit"),
         (document(record=None), "holds no record: it was altered"),
         (document(record=[1]), "holds no record: it was altered"),
     ],
@@ -138,3 +167,42 @@ def test_bytes_that_are_no_text(path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(FileError, match=f"'{path}' is not complete JSON"):
         read_document(path, {"thing": 1})
+
+
+def test_a_change_of_any_byte_is_noticed_or_changes_nothing(path):
+    write_document(path, "thing", 1, RECORD)
+    whole = path.read_bytes()
+    harmless = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+        with contextlib.suppress(FileError):
+            assert repr(read_document(path, {"thing": 1})) == repr(RECORD)
+            harmless += 1
+    assert harmless < 100  # spaces and line breaks
+
+
+def test_a_wrong_value_is_named_before_the_digest(path):
+    def check(record):
+        if record["a"] != 1:
+            raise FileError("a must be 1")
+
+    write_document(path, "thing", 1, {"a": 1})
+    assert read_document(path, {"thing": 1}, check=check) == {"a": 1}
+    path.write_text(path.read_text().replace('"a": 1', '"a": 7'))
+    with pytest.raises(FileError, match=r"^a must be 1$"):
+        read_document(path, {"thing": 1}, check=check)
+
+
+def test_a_document_of_a_run_says_which(path):
+    path.write_bytes(document_bytes("thing", 1, {"a": 1}, run="0a", epoch=3, part="test"))
+    assert read_document(path, {"thing": 1}) == {"a": 1}
+    assert read_labels(path) == {"run": "0a", "epoch": 3, "part": "test"}
+    path.write_bytes(path.read_bytes().replace(b'"epoch": 3', b'"epoch": 2'))
+    with pytest.raises(FileError, match="was altered after it was written"):
+        read_document(path, {"thing": 1})
+
+
+def test_a_document_of_an_older_version_has_no_digest(path):
+    path.write_text(document(record={"a": 1}))
+    assert read_document(path, {"thing": 1}) == {"a": 1}
+    assert read_labels(path) == {}

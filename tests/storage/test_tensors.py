@@ -1,6 +1,7 @@
 """Files of tensors: everything comes back bit for bit, and any change to the file is noticed."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -153,7 +154,7 @@ def test_a_missing_file(tmp_path):
 
 
 def test_a_folder_instead_of_a_file(tmp_path):
-    with pytest.raises(FileError, match=r"is not a complete safetensors file .*; do this"):
+    with pytest.raises(FileError, match=r"' is not a file: do this"):
         read(tmp_path)
 
 
@@ -208,3 +209,28 @@ def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path):
         read(path, **layouts)
     with pytest.raises(FileError, match="has the layout 'deepnrc-training-1'; expected"):
         read(path, "deepnrc-training-2")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("[]", "has the layout None; expected 'things-1': do this"),
+        ("{", "is not complete JSON"),
+        ('{"layout": ["\\u001b"]}', r"has the layout \['\\x1b'\]; expected 'things-1'"),
+        ('{"layout": "things-1"}', "was altered after it was written"),
+        ('{"layout": "things-1", "description": []}', "was altered after it was written"),
+        ('{"layout": "things-1", "description": {"a": 1e999}}', "was altered after it was"),
+        ('{"layout": "things-1", "description": {"a": NaN}}', "NaN is not a number of JSON"),
+        ("[" * 9999, "is nested more than 64 deep"),
+    ],
+)
+def test_a_header_that_is_something_else_is_named(tmp_path, header, message):
+    save_file({"a": torch.zeros(2)}, tmp_path / "a", metadata={"deepnrc": header})
+    with pytest.raises(FileError, match=message):
+        read_tensors(tmp_path / "a", "things-1", advice="do this")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match=r"pipe' is not a file: do this"):
+        read_tensors(tmp_path / "pipe", "things-1", advice="do this")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deepnrc.errors import FileError
 from deepnrc.results.diagnosis import Diagnosis, diagnose
-from deepnrc.results.measurement import Measurement
+from deepnrc.results.measurement import Measurement, check_measurement
 from deepnrc.storage.documents import read_document, write_document
 
 if TYPE_CHECKING:
@@ -115,11 +115,16 @@ class HeadMeasurements(Mapping[str, Measurement]):
         Raises:
             FileError: Missing, damaged, no such record, or of a newer version.
         """
-        record = read_document(path, {_KIND: _VERSION})
-        try:
-            return cls.from_dict(record["heads"])
-        except (AttributeError, KeyError, TypeError) as error:
-            raise FileError(f"'{path}' lacks a field of its measurements: {error}") from error
+        record = read_document(path, {_KIND: _VERSION}, check=lambda record: _check(record, path))
+        return cls.from_dict(record["heads"])
+
+
+def _check(record: Mapping[str, Any], path: object) -> None:
+    heads = record.get("heads")
+    if not isinstance(heads, dict):
+        raise FileError(f"'{path}' lacks a field of its measurements: 'heads': measure again")
+    for head, one in heads.items():
+        check_measurement(one, f"{path}' head '{head}")
 
 
 def _found(heads: Mapping[str, Record], head: str) -> Record:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from deepnrc._version import __version__
 from deepnrc.activations.layers import Skipped
-from deepnrc.errors import FileError
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE
 from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.results.layer_measurement import LayerMeasurement
@@ -21,7 +20,7 @@ from deepnrc.support.text import Table, counted, number
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Measurement", "load"]
+__all__ = ["Measurement", "check_measurement", "load"]
 
 _VERSION = 2
 
@@ -205,10 +204,26 @@ def load(path: str | os.PathLike[str]) -> Measurement:
     """A measurement from the file `Measurement.save` wrote.
 
     Raises:
-        FileError: Missing, damaged, not a measurement, or of a newer version.
+        FileError: Missing, damaged, altered, not a measurement, or of a newer version; a value that
+            a measurement cannot have is named.
     """
-    record = read_document(path, {"measurement": _VERSION})
-    try:
-        return Measurement.from_dict(record)
-    except (KeyError, TypeError) as error:
-        raise FileError(f"'{path}' lacks a field of a measurement: {error}") from error
+    record = read_document(
+        path, {"measurement": _VERSION}, check=lambda record: check_measurement(record, path)
+    )
+    return Measurement.from_dict(record)
+
+
+def check_measurement(record: Mapping[str, Any], path: object) -> None:
+    """Refuse a record from a file that is no measurement, or of values that it cannot have.
+
+    Args:
+        record: As `Measurement.to_dict` gives it.
+        path: The file, for messages.
+
+    Raises:
+        FileError: A field is missing, unknown, of another type or out of range; it is named.
+    """
+    from deepnrc.storage.schema import check_record  # noqa: PLC0415  - pydantic takes a moment
+
+    advice = "it was altered, or is of a newer deepnrc; measure again or restore it from a copy"
+    check_record(Measurement, record, path, advice=advice)

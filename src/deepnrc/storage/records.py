@@ -6,7 +6,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
-__all__ = ["plain", "restored"]
+__all__ = ["is_needed", "plain", "restored", "stored_name"]
 
 
 def plain(value: Any) -> Any:
@@ -65,7 +65,7 @@ def _record(kind: Any, values: Mapping[str, Any]) -> Any:
     given = {
         field.name: restored(field.type, values[stored_name(field)])
         for field in dataclasses.fields(kind)
-        if stored_name(field) in values or _is_needed(field)
+        if stored_name(field) in values or is_needed(field)
     }
     return kind(**given)
 
@@ -76,6 +76,7 @@ def stored_name(field: "dataclasses.Field[Any]") -> str:
     return name
 
 
-def _is_needed(field: "dataclasses.Field[Any]") -> bool:
+def is_needed(field: "dataclasses.Field[Any]") -> bool:
+    """Whether a field has no default, so that a file must hold it."""
     missing = dataclasses.MISSING
     return field.default is missing and field.default_factory is missing

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import replace_file
+from deepnrc.storage.reading import parse_json
+from deepnrc.support.text import shown
 
 __all__ = ["read_tensors", "write_tensors"]
 
@@ -40,7 +42,7 @@ def write_tensors(
     header = {"layout": layout, "sha256": _digest(stored, facts), "description": facts}
     # Under one key, as safetensors writes several in a random order; and by `save`, because a
     # file mapped into memory on a full disk ends the process with a signal instead of an error.
-    replace_file(path, save(stored, metadata={"deepnrc": _json(header)}))
+    replace_file(path, save(stored, metadata={"deepnrc": _finite(header)}))
 
 
 def read_tensors(
@@ -61,37 +63,51 @@ def read_tensors(
     Raises:
         FileError: The file is missing, incomplete, altered or of another layout.
     """
-    if not path.exists():
-        raise FileError(f"there is no file '{path}': {advice}")
+    if not path.is_file():  # a named pipe would be waited for
+        what = (
+            f"'{shown(path)}' is not a file"
+            if path.exists()
+            else f"there is no file '{shown(path)}'"
+        )
+        raise FileError(f"{what}: {advice}")
     try:
         with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {}).get("deepnrc", "{}"))
+            header = parse_json((file.metadata() or {}).get("deepnrc", "{}").encode(), path)
             # A clone, because safetensors may return memory that is mapped to the file.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise FileError(
-            f"'{path}' is not a complete safetensors file ({error}): it was cut off or altered; "
-            f"{advice}"
+            f"'{shown(path)}' is not a complete safetensors file ({shown(error)}): it was cut off "
+            f"or altered; {advice}"
         ) from error
+    header = header if isinstance(header, dict) else {}
     found, sha256 = header.pop("layout", None), header.pop("sha256", None)
     if found == layout:
-        facts: dict[str, Any] = header.get("description", {})
+        facts = header.get("description")
+        facts = facts if isinstance(facts, dict) else {}
         expected = _digest(tensors, facts)
     elif found and found == tensors_only_layout:
         facts, expected = header, _digest(tensors, None)
     else:
-        raise FileError(f"'{path}' has the layout {found!r}; expected {layout!r}: {advice}")
+        raise FileError(
+            f"'{shown(path)}' has the layout {shown(repr(found))}; expected {layout!r}: {advice}"
+        )
     if sha256 != expected:
         raise FileError(
-            f"'{path}' was altered after it was written: its SHA-256 differs from the one in its "
-            f"header; {advice}"
+            f"'{shown(path)}' was altered after it was written: its SHA-256 differs from the one "
+            f"in its header; {advice}"
         )
     return tensors, facts
 
 
 def _json(value: object) -> str:
-    """The one text of a value: keys sorted, and no NaN, which is not JSON."""
-    return json.dumps(value, sort_keys=True, allow_nan=False)
+    """The one text of a value, keys sorted."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _finite(header: Mapping[str, object]) -> str:
+    """Its text where it holds no NaN or infinity, which are not JSON."""
+    return json.dumps(header, sort_keys=True, allow_nan=False)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, object] | None) -> str:

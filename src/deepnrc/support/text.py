@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "counted", "number", "sizes"]
+__all__ = ["Table", "counted", "number", "shown", "sizes"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,19 @@ def number(value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e4:
         return f"{value:.1e}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def shown(text: object) -> str:
+    r"""A name or message from elsewhere as it may be printed: what a terminal would obey, escaped.
+
+    Line breaks stay in messages of several lines; a tab, an escape sequence, a change of the
+    writing direction and the like are shown as Python writes them.
+
+    Example:
+        >>> print(shown("layer\x1b[2J"))
+        layer\x1b[2J
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
 def counted(count: int, one: str, many: str = "") -> str:
