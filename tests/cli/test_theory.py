@@ -87,7 +87,7 @@ def test_ufm_without_a_bias_fits_the_mean():
     assert found["eigenvalues"] == [5.0]
     result = ufm("1", 0.1, 0.1, "--no-bias")
     assert result.exit_code == 1
-    assert "error: target_mean must be given with bias=False" in result.stderr
+    assert "error: target_mean must be given with --no-bias" in result.stderr
 
 
 def test_covariance_from_files(tmp_path):

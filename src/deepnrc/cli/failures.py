@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
+from deepnrc.cli.advice import in_options, options_of
 from deepnrc.errors import DeepNRCError
 
 __all__ = ["command", "exit_with_failures", "set_debug"]
@@ -41,7 +42,7 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except Exception as error:
             if _debug.get():
                 raise
-            text = str(error)
+            text = in_options(str(error), options_of(function))
             if not isinstance(error, DeepNRCError):
                 # From the user's own model or data: its type says as much as its message.
                 text = f"{type(error).__name__}: {error} (--debug shows where)"

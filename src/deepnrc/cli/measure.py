@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -37,7 +38,7 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     network, loader, options = _of_run(subject) if subject.run else _named(subject)
     options |= measured.options()
     if shown.plan:
-        show_measurement(deepnrc.plan(network, loader, **options))
+        show_measurement(deepnrc.plan(network, loader, **options), options=vars(measured))
         return
     from deepnrc.results.measure_heads import measure_given  # noqa: PLC0415  - as above
 
@@ -50,7 +51,7 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     elif shown.csv:
         found.to_frame().to_csv(sys.stdout)
     else:
-        _print(heads, judgements)
+        _print(heads, judgements, vars(measured))
     if shown.save is not None:
         found.save(shown.save)
     _draw(heads, judgements, shown)
@@ -98,11 +99,13 @@ def _named(subject: Subject) -> tuple[Any, Any, dict[str, Any]]:
     return network, loader, {}
 
 
-def _print(heads: dict[str, "Measurement"], judgements: dict[str, "Diagnosis"]) -> None:
+def _print(
+    heads: dict[str, "Measurement"], judgements: dict[str, "Diagnosis"], options: Iterable[str]
+) -> None:
     for number, (head, measurement) in enumerate(heads.items()):
         if head:
             print(f"{'' if number == 0 else chr(10)}=== {head} ===")
-        show_measurement(measurement)
+        show_measurement(measurement, options=options)
         print()
         show_diagnosis(judgements[head])
 

@@ -1,11 +1,14 @@
 """Measurements and plans on the screen: a rich table on a terminal, plain text in a pipe."""
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import rich.box
 import rich.console
 import rich.table
+
+from deepnrc.cli.advice import in_options
 
 if TYPE_CHECKING:
     from deepnrc.results.diagnosis import Diagnosis
@@ -15,12 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["show_diagnosis", "show_measurement"]
 
 
-def show_measurement(measurement: "Measurement | Plan", *, title: str | None = None) -> None:
-    """Summary, table and footnotes on standard output."""
+def show_measurement(
+    measurement: "Measurement | Plan", *, title: str | None = None, options: Iterable[str] = ()
+) -> None:
+    """Summary, table and notes on standard output.
+
+    Args:
+        measurement: Or a plan.
+        title: A line above.
+        options: Of the command, which the notes speak of.
+    """
     if title:
         print(f"\n{title}")
     if not sys.stdout.isatty():
-        print(measurement)
+        print(in_options(str(measurement), options))
         return
     table = measurement.table
     console = rich.console.Console(highlight=False)
@@ -31,11 +42,8 @@ def show_measurement(measurement: "Measurement | Plan", *, title: str | None = N
     for row in table.rows:
         shown.add_row(*(rich.text.Text(cell) for cell in row))
     console.print(shown)
-    for note in (
-        *table.footnotes,
-        *(f"not measured: {x.name}: {x.reason}" for x in measurement.skipped),
-    ):
-        console.print(note, markup=False, style="dim")
+    for note in (*table.footnotes, *measurement.details):
+        console.print(in_options(note, options), markup=False, style="dim")
 
 
 def show_diagnosis(diagnosis: "Diagnosis") -> None:

@@ -28,11 +28,24 @@ def matching_predictions(predictions: Any, targets: Tensor) -> Tensor | Undefine
     flat = predictions.detach()
     flat = flat[:, None] if flat.ndim == 1 else flat
     if flat.shape != targets.shape:
+        if _are_scores(flat, targets):
+            return Undefined(
+                f"the model returned {flat.shape[1]} scores for targets that are whole numbers "
+                f"from 0 to {int(targets.max())}: if they are labels, pass task='classification'"
+            )
         return Undefined(
             f"the model returned shape {tuple(predictions.shape)} for targets of shape "
             f"{tuple(targets.shape)}: pass forward= that returns matching predictions"
         )
     return flat.to("cpu", torch.float64)
+
+
+def _are_scores(predictions: Tensor, targets: Tensor) -> bool:
+    """Whether predictions look like scores of classes and the targets like labels."""
+    if predictions.ndim != 2 or targets.shape != (len(predictions), 1) or not len(targets):
+        return False
+    whole = bool((targets == targets.round()).all())
+    return whole and 0.0 <= float(targets.min()) <= float(targets.max()) < predictions.shape[1]
 
 
 class SquaredErrors(Statistic):

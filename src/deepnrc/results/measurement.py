@@ -98,18 +98,22 @@ class Measurement:
         return len(self.layers)
 
     def __str__(self) -> str:
-        parts = [self.summary, str(self.table)]
+        return "\n".join([self.summary, str(self.table), *self.details])
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What ``print`` shows below the table: conditions at the targets' rank, notes."""
         at_rank = [(x.name, x.at_target_rank) for x in self.layers if x.at_target_rank is not None]
-        if at_rank:
-            r = max(values.signal_rank for _, values in at_rank)
-            dims = counted(r, "direction holds", "directions hold")
-            parts.append(
-                f"The targets are of low rank: {dims} 99 % of their variance. The same at k = {r}, "
-                f"by which diagnoses go:\n{signal_table(at_rank)}"
-            )
-        parts += self.notes
-        parts += [f"not measured: {x.name}: {x.reason}" for x in self.skipped]
-        return "\n".join(parts)
+        skipped = (f"not measured: {x.name}: {x.reason}" for x in self.skipped)
+        if not at_rank:
+            return (*self.notes, *skipped)
+        r = max(values.signal_rank for _, values in at_rank)
+        dims = counted(r, "direction holds", "directions hold")
+        low_rank = (
+            f"The targets are of low rank: {dims} 99 % of their variance. The same at k = {r}, "
+            f"by which diagnoses go:\n{signal_table(at_rank)}"
+        )
+        return (low_rank, *self.notes, *skipped)
 
     @property
     def table(self) -> Table:

@@ -106,9 +106,13 @@ class Plan:
         notes = (f"{layer.name}: {note}" for layer in self.layers for note in layer.notes)
         return Table(headings, tuple(map(_cells, self.layers)), (*notes, *self.notes))
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What ``print`` shows below the table: what will not be measured, and why."""
+        return tuple(f"not measured: {x.name}: {x.reason}" for x in self.skipped)
+
     def __str__(self) -> str:
-        skipped = [f"not measured: {x.name}: {x.reason}" for x in self.skipped]
-        return "\n".join([self.summary, "", str(self.table), *skipped])
+        return "\n".join([self.summary, "", str(self.table), *self.details])
 
 
 @takes_options
