@@ -8,6 +8,7 @@ from deepnrc.data.access import download
 from deepnrc.data.access.cache import save_tensors
 from deepnrc.data.source import Download
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.manifest import file_sha256
 
 
 @pytest.fixture
@@ -84,6 +85,10 @@ def test_fetched_files_go_before_built_ones_unless_samples_are_asked_for(change_
     folder.mkdir(parents=True)
     fetched = folder / "real.safetensors"
     fetched.write_bytes(real.read_bytes())
+    with pytest.raises(FileError, match=r"cannot be checked, because 'real\.safetensors\.sha256'"):
+        load_raw("toy")
+    record = folder / "real.safetensors.sha256"
+    record.write_text(f"{file_sha256(fetched)}  real.safetensors\n")
     raw = load_raw("toy")
     assert raw.inputs.shape == (40, 3)
     assert list(raw.provenance["files"]) == ["real.safetensors"]

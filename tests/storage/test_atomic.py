@@ -166,10 +166,12 @@ def test_only_drafts_are_removed(tmp_path):
 
 
 def test_drafts_of_one_name_are_removed(tmp_path):
-    for name in (".a.01234567.draft", ".a.bin.01234567.draft", ".b.01234567.draft"):
+    """Others may be in use: ``a1`` and ``a.bin`` are files of their own."""
+    kept = [".a.bin.01234567.draft", ".a1.01234567.draft", ".b.01234567.draft"]
+    for name in (*kept, ".a.01234567.draft", "..a.01234567.draft.89abcdef.draft"):
         (tmp_path / name).touch()
     remove_drafts(tmp_path, "a")
-    assert names(tmp_path) == [".b.01234567.draft"]
+    assert names(tmp_path) == kept
 
 
 def test_a_link_is_followed(tmp_path):

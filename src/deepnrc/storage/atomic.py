@@ -236,13 +236,21 @@ def remove_drafts(folder: Path, name: str = "") -> None:
 
     Args:
         folder: Where no other process may be writing.
-        name: Only drafts of files whose names begin with this.
+        name: Only drafts of the file or folder of this name, and drafts of such drafts.
     """
     with write_errors(folder):
         for path in list(folder.iterdir()):
-            match = _DRAFT.fullmatch(path.name)
-            if match and match["name"].startswith(name):
+            draft_of = _draft_of(path.name)
+            if draft_of and name in ("", draft_of):
                 _remove(path)
+
+
+def _draft_of(name: str) -> str:
+    """The name of what a file is a draft of, or a draft of a draft; empty if it is none."""
+    found = ""
+    while match := _DRAFT.fullmatch(name):
+        found = name = match["name"]
+    return found
 
 
 def make_folder(folder: Path, *, within: Path | None = None) -> None:

@@ -1,25 +1,24 @@
 """Download the files of real sets: over https, checked by SHA-256, complete or absent."""
 
-import hashlib
 import http.client
-import urllib.error
-import urllib.request
+import re
+import shutil
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
 
 from deepnrc.data.access.cache import data_folder
+from deepnrc.data.access.hdf5 import open_hdf5
+from deepnrc.data.access.http import check_scheme, receive
 from deepnrc.data.registry import find_source
 from deepnrc.data.source import Download, Source
 from deepnrc.errors import ArgumentError, FileError
-from deepnrc.storage.atomic import atomic_draft, make_folder, write_atomically
+from deepnrc.storage.atomic import atomic_draft, make_folder, remove_drafts, write_atomically
+from deepnrc.storage.lock import file_lock
 from deepnrc.storage.manifest import file_sha256
 
 __all__ = ["check_fetched", "fetch", "fetched_folder"]
-
-_BLOCK = 1 << 20
-_TIMEOUT = 60.0  # seconds without a byte
 
 
 def fetched_folder(name: str) -> Path:
@@ -32,8 +31,11 @@ def fetch(
 ) -> tuple[Path, ...]:
     """Download the real files of a set over https.
 
-    A file that is there already and unaltered is not downloaded again. Where the publisher gives no
-    SHA-256, that of the first download is recorded beside the file and checked from then on.
+    A file that is there already and unaltered is not downloaded again. What comes is compared with
+    the SHA-256 that this package has, or else the one that the publisher's server gives; where
+    there is none, the content is checked to be whole. Its SHA-256 is recorded beside the file: from
+    then on a file that differs from its record, or has lost it, is refused. Of two processes that
+    download the same file, the second waits and takes what the first has.
 
     Args:
         name: Of the data set.
@@ -70,7 +72,13 @@ def check_fetched(source: Source) -> dict[str, str] | None:
 
 def _check(path: Path, item: Download, name: str) -> str:
     sha256, expected = file_sha256(path), item.sha256 or _recorded(path)
-    if expected is not None and sha256 != expected:
+    if expected is None:
+        raise FileError(
+            f"{path} cannot be checked, because '{_record(path).name}', which has the SHA-256 of "
+            f"its download, is missing or damaged: run `deepnrc data fetch {name}` to download it "
+            "anew, or pass path=… to read it as it is"
+        )
+    if sha256 != expected:
         raise FileError(
             f"{path} was altered after it was downloaded: its SHA-256 must be {expected}; got "
             f"{sha256}: delete it and run `deepnrc data fetch {name}`"
@@ -83,76 +91,96 @@ def _fetch_one(
 ) -> Path:
     """Download one file; only tests allow other schemes than https."""
     path = folder / item.file
-    expected = item.sha256 or _recorded(path)
-    if path.exists() and expected is not None and file_sha256(path) == expected:
-        say(f"{path}: already there and unaltered")
+
+    def on_busy(holder: str) -> None:
+        say(f"{path}: {holder} is downloading it; waiting for it")
+
+    if _is_there(path, item, say):
         return path
-    _check_scheme(item.url, schemes)
-    say(f"{path}: downloading from {item.url}")
-    try:
-        make_folder(path.parent)
-        with atomic_draft(path) as draft:
-            with _open(item.url, schemes) as answer, draft.open("xb") as file:
-                sha256 = _copy(answer, file, item.url)
-            if expected is not None and sha256 != expected:
-                raise FileError(
-                    f"the file from {item.url} must have the SHA-256 {expected}; got {sha256}, and "
-                    "the file was not kept: try again; if it stays so, the publisher has changed it"
-                )
-            write_atomically(_record(path), f"{sha256}  {path.name}\n".encode())
-    except FileError:
-        raise
-    except (OSError, http.client.HTTPException) as error:
-        raise FileError(
-            f"{item.url} cannot be downloaded to {path} ({error}): check the network and the disk, "
-            "or download it elsewhere and pass path=…"
-        ) from error
+    check_scheme(item.url, schemes)
+    make_folder(path.parent)
+    with file_lock(path.with_name(f".{path.name}.lock"), on_busy):
+        remove_drafts(path.parent, path.name)  # of processes that were killed
+        if _is_there(path, item, say):  # of the process that was waited for
+            return path
+        expected = item.sha256 or _recorded(path)
+        say(f"{path}: downloading from {item.url}")
+        try:
+            sha256 = _download(item, path, expected, schemes)
+        except FileError:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            raise FileError(
+                f"{item.url} cannot be downloaded to {path} ({error}): check the network and the "
+                "disk, or download it elsewhere and pass path=…"
+            ) from error
     say(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {sha256}")
     return path
 
 
-def _open(url: str, schemes: tuple[str, ...]) -> http.client.HTTPResponse:
-    """The response to a request; redirections to other schemes are refused."""
-
-    class Redirections(urllib.request.HTTPRedirectHandler):
-        def redirect_request(
-            self,
-            req: urllib.request.Request,
-            fp: Any,
-            code: int,
-            msg: str,
-            headers: http.client.HTTPMessage,
-            newurl: str,
-        ) -> urllib.request.Request | None:
-            _check_scheme(newurl, schemes)
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-    request = urllib.request.Request(url, headers={"User-Agent": "deepnrc"})
-    answer: http.client.HTTPResponse = urllib.request.build_opener(Redirections).open(
-        request, timeout=_TIMEOUT
-    )
-    return answer
+def _is_there(path: Path, item: Download, say: Callable[[str], None]) -> bool:
+    expected = item.sha256 or _recorded(path)
+    there = path.exists() and expected is not None and file_sha256(path) == expected
+    if there:
+        say(f"{path}: already there and unaltered")
+    return there
 
 
-def _copy(answer: http.client.HTTPResponse, file: IO[bytes], url: str) -> str:
-    """Copy all bytes to the file; their SHA-256."""
-    digest = hashlib.sha256()
-    received = 0
-    while block := answer.read(_BLOCK):
-        digest.update(block)
-        received += len(block)
-        file.write(block)
-    announced = answer.headers["Content-Length"]
-    if announced is not None and received != int(announced):  # read() does not raise then
+def _download(item: Download, path: Path, expected: str | None, schemes: tuple[str, ...]) -> str:
+    """The SHA-256 of what was downloaded, checked and recorded."""
+
+    def expect(size: int) -> None:
+        free = shutil.disk_usage(path.parent).free
+        if size > free:
+            raise FileError(
+                f"{item.url} has {size:,} bytes, but only {free:,} are free at {path.parent}: free "
+                "some space, or set DEEPNRC_HOME to a folder on another disk"
+            )
+
+    with atomic_draft(path) as draft:
+        with draft.open("xb") as file:
+            received = receive(item.url, file, schemes, expect=expect)
+        wanted = expected or received.published
+        accept = "" if item.sha256 else f", or delete '{_record(path).name}' to accept the new one"
+        if wanted is not None and received.sha256 != wanted:
+            raise FileError(
+                f"the file from {item.url} must have the SHA-256 {wanted}; got {received.sha256}, "
+                "and the file was not kept: try again; if it stays so, the publisher has changed "
+                f"it: pass path=… of a copy of the old content{accept}"
+            )
+        if wanted is None:
+            _check_whole(draft, item, counted=received.counted)
+        # First the record: a file without one is not believed.
+        write_atomically(_record(path), f"{received.sha256}  {path.name}\n".encode())
+    return received.sha256
+
+
+def _check_whole(draft: Path, item: Download, *, counted: bool) -> None:
+    """Where no checksum is known, tell from the content whether the file is whole.
+
+    Raises:
+        FileError: It is not, or nothing can tell.
+    """
+    suffix = Path(item.file).suffix.lower()
+    problem = ""
+    try:
+        if suffix == ".zip":
+            with zipfile.ZipFile(draft) as archive:
+                problem = archive.testzip() or ""
+        elif suffix in (".h5", ".hdf5"):
+            open_hdf5(draft).close()
+        elif not counted:
+            problem = "the server told neither its length nor its SHA-256"
+    except ArgumentError:  # without h5py, only its length speaks for the file
+        problem = "" if counted else "the server told neither its length nor its SHA-256"
+    except (OSError, zipfile.BadZipFile, RuntimeError, zlib.error) as error:
+        problem = str(error)
+    if problem:
         raise FileError(
-            f"{url} ended after {received} of {announced} bytes, and nothing was kept: try again"
+            f"the file from {item.url} is not whole ({problem}), and was not kept: try again; if "
+            "it stays so, the publisher's file is broken, or a page of your network came in its "
+            "place: download it with a browser and pass path=…"
         )
-    return digest.hexdigest()
-
-
-def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
-    if urlsplit(url).scheme not in schemes:
-        raise FileError(f"address must begin with {' or '.join(schemes)}://; got {url}")
 
 
 def _record(path: Path) -> Path:
@@ -162,6 +190,7 @@ def _record(path: Path) -> Path:
 
 def _recorded(path: Path) -> str | None:
     try:
-        return _record(path).read_text().split()[0]
-    except (OSError, IndexError):
+        text = _record(path).read_text(encoding="ascii").split()[0]
+    except (OSError, IndexError, ValueError):
         return None
+    return text if re.fullmatch(r"[0-9a-f]{64}", text) else None
