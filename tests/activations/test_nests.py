@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from transformers import BatchEncoding
 from transformers.modeling_outputs import BaseModelOutput
 
-from deepnrc.activations.evidence.samples import first_samples
+from deepnrc.activations.evidence.samples import samples_from
 from deepnrc.activations.nests import cast_inputs, to_device
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -90,10 +90,10 @@ def test_everything_is_cast_and_keeps_its_type(kind):
 
 
 @pytest.mark.parametrize("kind", [x for x in MADE if x != "own"])
-@pytest.mark.parametrize(("count", "rows"), [(2, 2), (8, 8)])
-def test_the_first_samples_keep_their_type(kind, count, rows):
+@pytest.mark.parametrize(("start", "rows"), [(2, 2), (4, 8)])
+def test_parts_keep_their_type(kind, start, rows):
     nest = MADE[kind]()
-    part = first_samples(nest, count, 4)
+    part = samples_from(nest, start, 4)
     assert type(part) is type(nest)
     assert [len(x) for x in tensors(part)] == [rows * (3 if kind == "graphs" else 1)]
 

@@ -140,17 +140,19 @@ def volumes():
 
 
 class UNet(nn.Module):
-    """Two levels; a target for each pixel."""
+    """Three levels, the last of a single pixel; a target for each pixel."""
 
     def __init__(self):
         super().__init__()
         self.down1, self.down2 = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
         self.up = nn.ConvTranspose2d(8, 6, 2, stride=2)
+        self.bottom = nn.Conv2d(8, 8, 1)
         self.merge, self.out = nn.Conv2d(12, 6, 3, padding=1), nn.Conv2d(6, 2, 1)
 
     def forward(self, x):
         fine = torch.tanh(self.down1(x))
         coarse = torch.tanh(self.down2(nn.functional.avg_pool2d(fine, 2)))
+        coarse = coarse + self.bottom(coarse.mean((2, 3), keepdim=True))
         both = torch.cat([fine, torch.tanh(self.up(coarse))], 1)
         return self.out(torch.tanh(self.merge(both))).movedim(1, -1)
 
@@ -162,6 +164,9 @@ def pooled(y, factor):
     return cells.mean((2, 4)).reshape(-1, t)
 
 
+LEVELS = {"down1": 1, "down2": 2, "bottom": 8, "up": 2, "merge": 1, "out": 1}
+
+
 def unet(**options):
     model = made(UNet)
     x, _ = images(9)
@@ -169,7 +174,7 @@ def unet(**options):
     modules = layers_of(model)
     seen = alone(model, [x[i : i + 1] for i in range(len(x))], lambda m, x: m(x), modules)
     known = {}
-    for name, factor in (("down1", 1), ("down2", 2), ("up", 2), ("merge", 1), ("out", 1)):
+    for name, factor in LEVELS.items():
         at = seen.known(name, modules[name], "samples")
         targets = pooled(array(y), factor)
         known[name] = Known(at.rows, at.matrix, targets=targets)

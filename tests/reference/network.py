@@ -23,6 +23,7 @@ class Truth:
     nrc3: float
     nrc4: float
     gap: float  # (λ_k − λ_{k+1})/λ_1, or of the weight where that is smaller
+    grain: float  # rounding of the features, relative to their largest deviation
 
 
 def layer_truth(H, W, Y, k, *, rcond=None, weight_eps=2.3e-16):
@@ -43,7 +44,13 @@ def layer_truth(H, W, Y, k, *, rcond=None, weight_eps=2.3e-16):
         nrc3=subspace.feature_weight_alignment(H, W, aligned) if 0 < aligned < d else math.nan,
         nrc4=prediction.linear_prediction_mse(H, Y, **fit) if targets_move else math.nan,
         gap=min(_gap(center(H), min(k, d)), _gap(center(H), aligned), _gap(W, aligned)),
+        grain=2.3e-16 * float(np.abs(H).max() / max(center(H).std(0).max(), 1e-300)),
     )
+
+
+def _moves(H):
+    """Whether a unit varies beyond the rounding of its own size."""
+    return bool(np.any(center(H).std(0) > 2 * 2.3e-16 * np.abs(H.mean(0))))
 
 
 def _rank(A, rtol):

@@ -1,7 +1,7 @@
 """Feature rows of an activation: one for each sample, or one for each position."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from deepnrc.errors import ArgumentError, LayerError
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["Reduce", "Rows", "check_reduce", "custom_rows", "reduced_rows"]
+__all__ = ["Reduce", "Rows", "axes_of_positions", "check_reduce", "custom_rows", "reduced_rows"]
 
 Reduce = str | int | Callable[..., Any]
 """What ``reduce=`` takes: a rule's name, a position, or a function.
@@ -38,6 +38,11 @@ class Rows:
     samples: Tensor | None = None
     positions: Tensor | None = None
     grid: tuple[int, ...] = ()
+
+
+def axes_of_positions(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The sizes without axes of one position, which models add and drop at will."""
+    return tuple(size for size in sizes if size != 1)
 
 
 def check_reduce(reduce: Reduce) -> None:

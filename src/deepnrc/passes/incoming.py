@@ -31,10 +31,11 @@ class Incoming:
         self._samples, self._batch, self._mask = samples, batch, mask
         self._calls: Counter[str] = Counter()
 
-    def call(self, name: str) -> tuple[int, str]:
+    def call(self, name: str, activation: Tensor) -> tuple[int, str]:
         """Number of the call of a layer that begins now, and under which name it is summed."""
         number = self._calls[name]
         self._calls[name] += 1
+        self._pairing.note(name, number, activation)
         return number, self._pairing.key(name, number, self._rule)
 
     def rows(self, layer: WeightLayer, activation: Tensor, call: int) -> Rows | Undefined:

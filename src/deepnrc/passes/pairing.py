@@ -6,12 +6,14 @@ from typing import Any
 from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
-from deepnrc.activations.evidence.layout import Glimpse, Layout, find_layout
+from deepnrc.activations.evidence.layout import Glimpse, Layout, alike, find_layout
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Reduce, Rows, custom_rows, reduced_rows
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["Pairing"]
+
+_MOST_LOOKS = 3  # at batches, each of which costs a forward pass
 
 
 class Pairing:
@@ -20,17 +22,43 @@ class Pairing:
     Attributes:
         masked: Layers whose rows left out positions.
         positions: Sizes of the axes of positions, by the layer's name.
+        missed: Whether rows entered a call that was given none in the part, as where samples are
+            routed to experts.
 
     Args:
         reduce: The rule.
-        evidence: From a part of the first batch.
+        evidence: From a part of a batch.
+        before: Of an earlier batch, which did not tell everything; None: this is the first.
     """
 
-    def __init__(self, reduce: Reduce, evidence: BatchEvidence) -> None:
+    def __init__(
+        self, reduce: Reduce, evidence: BatchEvidence, before: "Pairing | None" = None
+    ) -> None:
         self._reduce, self._evidence = reduce, evidence
         self._layouts: dict[str, list[Layout | Undefined]] = {}
-        self.masked: set[str] = set()
-        self.positions: dict[str, tuple[int, ...]] = {}
+        self._looks: int = 1 if before is None else before._looks + 1
+        self.missed = False
+        self.masked: set[str] = set() if before is None else before.masked
+        self.positions: dict[str, tuple[int, ...]] = {} if before is None else before.positions
+
+    def wants_another(self, samples: int) -> bool:
+        """Whether a batch of so many samples should be looked at too.
+
+        A single sample does not tell the order of several, nor do rows that are all alike.
+        """
+        known = (layout for layouts in self._layouts.values() for layout in layouts)
+        unsure = any(isinstance(layout, Layout) and not layout.sure for layout in known)
+        return unsure and samples > 1 and self._looks < _MOST_LOOKS
+
+    def note(self, name: str, call: int, activation: Tensor) -> None:
+        """See whether rows enter a call that was given none in the part of the batch."""
+        trail = self._evidence.layers.get(name)
+        if activation.numel() and (trail is None or call not in trail.filled):
+            self.missed |= trail is None or call < trail.calls or not trail.filled
+
+    def take_routes(self, evidence: BatchEvidence) -> None:
+        """Take in what another batch showed of the path."""
+        self._evidence, self.missed = evidence, False
 
     def rows(
         self,
@@ -107,7 +135,14 @@ class Pairing:
         known = self._layouts.setdefault(layer.name, [])
         if call >= len(known):
             known.append(self._found(layer, activation, call, samples))
-        return known[min(call, len(known) - 1)]
+        found = known[min(call, len(known) - 1)]
+        doubtful = isinstance(found, Layout) and not found.sure and samples > 1
+        if doubtful and not alike(Glimpse.of(activation, layer.feature_axis)):
+            return Undefined(
+                "its rows were all alike in the first batches, which does not tell the order of "
+                "its samples: shuffle the loader"
+            )
+        return found
 
     def _found(
         self, layer: WeightLayer, activation: Tensor, call: int, samples: int
@@ -132,6 +167,6 @@ class Pairing:
             Glimpse.of(activation, layer.feature_axis),
             trail.glimpses[call],
             samples=evidence.samples,
-            part_samples=evidence.part_samples,
+            order=evidence.order,
         )
         return found

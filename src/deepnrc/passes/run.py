@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.calling import default_forward, default_unpack, ignored_keys
-from deepnrc.activations.evidence.gather import BatchEvidence, gather
-from deepnrc.activations.evidence.samples import first_samples
+from deepnrc.activations.evidence.gather import BatchEvidence, gather, routes
+from deepnrc.activations.evidence.samples import samples_from
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
@@ -87,8 +87,10 @@ class Run:
                 samples = len(next(iter(targets.values())))
                 inputs = to_device(inputs, self._device)
                 predict = functools.partial(self._predict, forward, feed, targets)
-                if self.pairing is None and samples > 0:
+                first = self.pairing is None
+                if samples and (self.pairing is None or self.pairing.wants_another(samples)):
                     self._look(batch, inputs, samples, predict)
+                if samples and first:
                     grids = functools.cache(
                         functools.partial(self._grids, predict, inputs, samples)
                     )
@@ -101,13 +103,16 @@ class Run:
                 if plan is not None and feed.batches == 1:
                     bar.say(plan({name: one.targets.dim for name, one in feed.passes.items()}))
                 feed.end_batch(predict(self._cast(inputs)))
+                if self.pairing is not None and self.pairing.missed:
+                    self._incoming = None
+                    self._trace(inputs, samples, predict)
                 bar.advance()
 
     def _receive(self, feed: Feed, name: str, activation: Tensor) -> None:
         """Take in what enters a layer in one call of it."""
         if self._incoming is None:
             return
-        call, key = self._incoming.call(name)
+        call, key = self._incoming.call(name, activation)
         if feed.wants(key):
             layer = self._by_name[name]
             feed.take(key, layer, activation, self._incoming.rows(layer, activation, call))
@@ -149,9 +154,13 @@ class Run:
     def _look(self, batch: Any, inputs: Any, samples: int, predict: Callable[[Any], Any]) -> None:
         """Find out from a part of the first batch what the layers are to the predictions."""
         options = self._options
+        before, first = self.evidence, self.pairing is None
         with preserved_state(self._model):
-            self.evidence = self._gathered(predict, inputs, samples)
-        self.pairing = Pairing(options.reduce, self.evidence)
+            found = self._gathered(predict, inputs, samples)
+        self.evidence = found if before is None else found.with_routes(before)
+        self.pairing = Pairing(options.reduce, self.evidence, self.pairing)
+        if not first:
+            return
         unused = unused_masks(options.mask, batch, inputs)
         if unused:
             self.notes += (
@@ -172,7 +181,7 @@ class Run:
         path = {n: trail for n, trail in evidence.layers.items() if head in trail.serves}
         deepest = max((trail.depth for trail in path.values()), default=0)
         last = [self._by_name[name] for name, trail in path.items() if trail.depth == deepest]
-        part = evidence.part_samples or evidence.samples
+        part = len(evidence.order) or evidence.samples
         axes = {size for trail in path.values() for x in trail.glimpses for size in x.shape}
         axes |= {size // part for size in axes if size % part == 0}  # positions in a flat axis
         returned = evidence.predictions[head]
@@ -199,8 +208,17 @@ class Run:
                 found.setdefault(name, set()).add(grid)
 
         with preserved_state(self._model), InputHooks(modules, entered):
-            predict(first_samples(self._cast(inputs), samples, samples))
+            predict(samples_from(self._cast(inputs), 0, samples))
         return {name: frozenset(grids) for name, grids in found.items()}
+
+    def _trace(self, inputs: Any, samples: int, predict: Callable[[Any], Any]) -> None:
+        """See what the predictions for a batch depend on, whose samples took other routes."""
+        assert self.pairing is not None
+        assert self.evidence is not None
+        with preserved_state(self._model):
+            found = routes(self._layers, predict, self._cast(inputs), samples)
+        self.evidence = self.evidence.with_routes(found)
+        self.pairing.take_routes(self.evidence)
 
 
 def _pair(unpacked: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from deepnrc.activations.batches import target_rows
 from deepnrc.activations.labels import classes_of, one_hot_rows
-from deepnrc.activations.rows import Rows
+from deepnrc.activations.rows import Rows, axes_of_positions
 from deepnrc.errors import DataError
 from deepnrc.moments.record import Moments
 from deepnrc.passes.model_error import matching_predictions
@@ -190,7 +190,7 @@ class Targets:
             )
         grid = rows.grid
         table = self.rows.view(self.batch_samples, *self._grid, self.dim)
-        if grid != self._grid:
+        if axes_of_positions(grid) != axes_of_positions(self._grid):
             if self._options.targets != "resample" or len(grid) != len(self._grid):
                 hint = ": pass targets='resample'" if len(grid) == len(self._grid) else ""
                 return Undefined(

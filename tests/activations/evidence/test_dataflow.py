@@ -96,3 +96,47 @@ def test_writing_without_returning():
         return out
 
     assert followed(added)[0] == [1]
+
+
+def test_parts_of_a_buffer_are_told_apart():
+    def beside(f, x):
+        out = torch.empty(2, 8)
+        out[:, :4] = f[0](x)
+        out[:, 4:] = f[1](x)
+        f[2](out[:, :4])
+        return out[:, 4:].relu()
+
+    assert followed(beside) == ([1], {0: 0, 1: 0, 2: 1})
+
+
+def test_what_is_overwritten_is_forgotten():
+    def twice(f, x):
+        out = torch.empty(2, 8)
+        out[:, :4].copy_(f[0](x))
+        out[:, :4].copy_(f[1](x))
+        return out
+
+    def whole(f, x):
+        out = f[0](x).clone()
+        out[:, :2] += f[2](x)[:, :2]
+        out.copy_(f[1](x))
+        return out
+
+    def added(f, x):
+        out = f[0](x).clone()
+        out.add_(f[1](x))
+        return out
+
+    assert followed(twice)[0] == [1]
+    assert followed(whole)[0] == [1]
+    assert followed(added)[0] == [0, 1]
+
+
+def test_many_parts_are_one():
+    def steps(f, x):
+        out = torch.empty(100, 2, 4)
+        for t in range(100):
+            out[t] = f[t % 2](x)
+        return out[0]
+
+    assert followed(steps)[0] == [0, 1]

@@ -3,16 +3,19 @@
 Autograd would answer the same only where nothing is detached, frozen or run without gradients, as
 pretrained backbones often are. So each operation that torch dispatches is watched: its outputs
 depend on what its inputs depend on. Dependence is kept for each storage, so that views and
-in-place writes share it; what is written into one storage is not told apart.
+in-place writes share it; what is written into parts of a storage that do not overlap is told apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from deepnrc.activations.evidence.regions import Region, apart
 
 __all__ = ["Dataflow", "Origin"]
 
@@ -34,6 +37,13 @@ class Origin:
 
 
 _NOTHING = Origin()
+_OVERWRITING = (
+    torch.ops.aten.copy_.default,
+    torch.ops.aten.zero_.default,
+    torch.ops.aten.fill_.Scalar,
+    torch.ops.aten.fill_.Tensor,
+)
+_MOST_PARTS = 64  # of a storage; more are no longer told apart
 
 
 class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -48,14 +58,33 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._origins: dict[int, Origin] = {}
+        self._origins: dict[int, list[tuple[Region | None, Origin]]] = {}
 
     def of(self, value: Any) -> Origin:
         """What the tensors in a nest depend on."""
         origin = _NOTHING
         for tensor in _tensors(value):
-            origin = origin | self._origins.get(_storage(tensor), _NOTHING)
+            parts = self._origins.get(_storage(tensor), ())
+            read = Region.of(tensor) if len(parts) > 1 else None
+            for region, part in parts:
+                if not apart(region, read):
+                    origin = origin | part
         return origin
+
+    def _join(self, tensor: Tensor, origin: Origin) -> None:
+        """Note that what a tensor views also depends on something."""
+        parts = self._origins.setdefault(_storage(tensor), [])
+        region = Region.of(tensor)
+        for number, (other, before) in enumerate(parts):
+            if other == region:
+                parts[number] = (region, before | origin)
+                return
+        if len(parts) >= _MOST_PARTS:
+            for _, before in parts:
+                origin = origin | before
+            parts[:] = [(None, origin)]
+        else:
+            parts.append((region, origin))
 
     def passed(self, number: int, inputs: Any, outputs: Any) -> int:
         """Note that outputs come from a layer's inputs through it; returns the layer's depth.
@@ -68,8 +97,7 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = self.of(inputs)
         origin = Origin(before.layers | 1 << number, before.depth + 1)
         for tensor in _tensors(outputs):
-            key = _storage(tensor)
-            self._origins[key] = self._origins.get(key, _NOTHING) | origin
+            self._join(tensor, origin)
         return before.depth
 
     def __torch_dispatch__(
@@ -82,17 +110,24 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = func(*args, **(kwargs or {}))
         given = _tensors((args, kwargs))
         origin = self.of(given)
-        shared = {_storage(tensor) for tensor in given}
+        written = _written(func, args, kwargs or {})
+        views = {_storage(tensor) for tensor in given}
         for tensor in _tensors(outputs):
-            key = _storage(tensor)
-            if key in shared:
-                self._origins[key] = self._origins.get(key, _NOTHING) | origin
-            else:  # also where nothing came in: a freed storage may have had the same number
-                self._origins[key] = origin
-        for tensor in _written(func, args, kwargs or {}):
-            key = _storage(tensor)
-            self._origins[key] = self._origins.get(key, _NOTHING) | origin
+            if _storage(tensor) not in views:  # new: a freed storage may have had its number
+                self._origins[_storage(tensor)] = [(None, origin)]
+        for tensor in written:
+            if func in _OVERWRITING:
+                origin = self.of((args[1:], kwargs))
+                self._forget(tensor)
+            self._join(tensor, origin)
         return outputs
+
+    def _forget(self, tensor: Tensor) -> None:
+        """Drop what the very elements of a tensor depended on."""
+        region, parts = Region.of(tensor), self._origins.get(_storage(tensor), [])
+        if region is not None and tensor.numel() * tensor.element_size() == _bytes(tensor):
+            parts.clear()
+        parts[:] = [part for part in parts if part[0] is None or part[0] != region]
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -104,6 +139,10 @@ def _storage(tensor: Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none of their own
         return -id(tensor)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage().nbytes())
 
 
 def _written(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:

@@ -1,8 +1,9 @@
 """One extra forward pass over part of a batch, and what it shows of every layer."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,13 +12,18 @@ from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.evidence.dataflow import Dataflow
 from deepnrc.activations.evidence.layout import Glimpse
-from deepnrc.activations.evidence.samples import first_samples, same_sizes
+from deepnrc.activations.evidence.samples import (
+    part_start,
+    reordered,
+    samples_from,
+    shuffled,
+)
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.errors import LayerError
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["BatchEvidence", "gather"]
+__all__ = ["BatchEvidence", "gather", "routes"]
 
 
 @dataclass
@@ -28,12 +34,14 @@ class LayerTrail:
         depth: Most measured layers one after the other between the inputs and it.
         serves: Heads whose predictions depend on it; "" is the only one of a single output.
         calls: Of it.
+        filled: Numbers of the calls that were given a row.
         glimpses: Of what entered it, a call each.
     """
 
     depth: int = 0
     serves: frozenset[str] = frozenset()
     calls: int = 0
+    filled: frozenset[int] = frozenset()
     glimpses: list[Glimpse] = field(default_factory=list)
 
 
@@ -43,17 +51,26 @@ class BatchEvidence:
 
     Attributes:
         samples: Of the whole batch.
-        part_samples: Of the part; 0 where no part could be taken.
+        order: Numbers of the samples of the part; empty where no part could be taken.
         predictions: For the part, by head.
         layers: By name, of the layers that were called.
         reason: Why no part of the batch could be looked at; None where it could.
     """
 
     samples: int
-    part_samples: int
+    order: tuple[int, ...]
     predictions: Mapping[str, Any]
     layers: dict[str, LayerTrail]
     reason: Undefined | None = None
+
+    def with_routes(self, other: "BatchEvidence") -> "BatchEvidence":
+        """The same with what another batch showed of the path: routes may depend on the data."""
+        layers = {**other.layers, **self.layers}
+        for name, trail in other.layers.items():
+            now = layers[name]
+            now.serves, now.depth = now.serves | trail.serves, max(now.depth, trail.depth)
+            now.filled |= trail.filled
+        return replace(self, layers=layers)
 
 
 def gather(
@@ -64,10 +81,10 @@ def gather(
     *,
     batch_dim: int | None = None,
 ) -> BatchEvidence:
-    """Run a model on the first half of a batch (twice the batch of a single sample) and look.
+    """Run a model on the last samples of a batch (twice the batch of a single sample) and look.
 
-    Where it cannot run on these, it is run on the whole batch, which shows what depends on what
-    but not where the samples are.
+    Where it cannot run on these, it is run on the samples in another order; and where that fails
+    too, on the batch as it is, which shows what depends on what but not where the samples are.
 
     Args:
         layers: To look at.
@@ -76,31 +93,46 @@ def gather(
         samples: In the batch.
         batch_dim: Axis of the samples in the inputs; None: found by its size.
     """
-    part = samples // 2 if samples > 1 else 2
     reason: Undefined | None = None
-    try:
-        some = first_samples(inputs, part, samples, batch_dim=batch_dim)
-        if some is not inputs and same_sizes(some, inputs):
-            reason = Undefined(f"no axis of the inputs has the {samples} samples of the targets")
-        else:
-            return _looked(layers, lambda: predict(some), samples, part)
-    except Exception as error:  # whatever the model objects to in a smaller batch
-        said = str(error).splitlines()[0] if str(error) else ""
-        reason = Undefined(
-            f"the model does not run on a part of the batch ({type(error).__name__}: {said[:80]})"
-        )
-    copied = first_samples(inputs, samples, samples, batch_dim=batch_dim)
-    whole = _looked(layers, lambda: predict(copied), samples, 0)
+    start = part_start(samples)
+    parts = list(range(start, samples)) or [0, 0]
+    for order in (parts, shuffled(samples)):
+        try:
+            some, found = reordered(inputs, order, samples, batch_dim=batch_dim)
+            if not found:
+                reason = Undefined(
+                    f"no axis of the inputs has the {samples} samples of the targets"
+                )
+                break
+            return _looked(layers, functools.partial(predict, some), samples, tuple(order))
+        except Exception as error:  # whatever the model objects to in a smaller batch
+            said = str(error).splitlines()[0] if str(error) else ""
+            reason = reason or Undefined(
+                "the model does not run on a part of the batch "
+                f"({type(error).__name__}: {said[:80]})"
+            )
+    return replace(routes(layers, predict, inputs, samples), reason=reason)
+
+
+def routes(
+    layers: Sequence[WeightLayer],
+    predict: Callable[[Any], Mapping[str, Any]],
+    inputs: Any,
+    samples: int,
+) -> BatchEvidence:
+    """Run a model on the whole batch: what depends on what, but not where the samples are."""
+    copied = samples_from(inputs, 0, samples)
+    whole = _looked(layers, functools.partial(predict, copied), samples, ())
     for trail in whole.layers.values():
         trail.glimpses.clear()
-    return BatchEvidence(samples, 0, whole.predictions, whole.layers, reason)
+    return whole
 
 
 def _looked(
     layers: Sequence[WeightLayer],
     predict: Callable[[], Mapping[str, Any]],
     samples: int,
-    part: int,
+    order: tuple[int, ...],
 ) -> BatchEvidence:
     trails: dict[str, LayerTrail] = {}
     wanted = {layer.name: layer for layer in layers}
@@ -111,6 +143,8 @@ def _looked(
     def entered(name: str, activation: Tensor) -> None:
         trail = trails.setdefault(name, LayerTrail())
         _check_width(wanted[name], activation)
+        if activation.numel():
+            trail.filled |= {trail.calls}
         trail.calls += 1
         trail.glimpses.append(Glimpse.of(activation, axes[name]))
 
@@ -125,7 +159,7 @@ def _looked(
     for name, trail in trails.items():
         bit = 1 << numbers[name]
         trail.serves = frozenset(head for head, layers in origins.items() if layers & bit)
-    return BatchEvidence(samples, part, predictions, trails)
+    return BatchEvidence(samples, order, predictions, trails)
 
 
 def _origin(flow: Dataflow, predictions: Any) -> int:

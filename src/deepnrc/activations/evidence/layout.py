@@ -2,18 +2,19 @@
 
 Shapes alone do not tell: in a batch of 30 sequences of 30 steps both axes look alike, and a flat
 axis of 210 rows may list positions within samples or samples within positions. So the same layer
-is looked at twice, with the whole batch and with its first samples: the axis whose size follows
+is looked at twice, with the whole batch and with its last samples: the axis whose size follows
 the number of samples holds them, and values tell their order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["Glimpse", "Layout", "find_layout"]
+__all__ = ["Glimpse", "Layout", "alike", "find_layout"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Layout:
             has no axis.
         positions: Rows of each sample along that axis; 1 where it holds samples alone.
         sample_first: Whether the rows of a sample follow one another along it.
+        sure: Whether the values told the order of the samples; where all rows are alike, any
+            order fits.
     """
 
     axis: int | None
     positions: int = 1
     sample_first: bool = True
+    sure: bool = True
 
     def by_sample(self, activation: Tensor, feature_axis: int) -> Tensor:
         """The activation as samples × positions … × features."""
@@ -71,23 +75,26 @@ class Glimpse:
 
 
 def find_layout(
-    whole: Glimpse, part: Glimpse, *, samples: int, part_samples: int
+    whole: Glimpse, part: Glimpse, *, samples: int, order: Sequence[int]
 ) -> Layout | Undefined:
-    """The layout of an activation, from a look at it with all samples and with the first ones.
+    """The layout of an activation, from a look at it with all samples and with some of them.
 
     The axis is counted without the feature axis.
 
     Args:
-        whole: With ``samples``.
-        part: With ``part_samples``: the first of them, or all of them twice.
+        whole: With all samples.
+        part: With some.
         samples: At least 1.
-        part_samples: Another number.
+        order: Numbers of the samples of the part; each sample twice where there is one; all in
+            another order where the model takes no other number of them.
     """
+    if len(whole.shape) != len(part.shape):
+        return Undefined("its input has another number of axes when the batch is smaller")
+    if len(order) == samples:
+        return _by_values(whole, part, samples, order)
     moved = [
         axis for axis, (a, b) in enumerate(zip(whole.shape, part.shape, strict=False)) if a != b
     ]
-    if len(whole.shape) != len(part.shape):
-        return Undefined("its input has another number of axes when the batch is smaller")
     if not moved:
         return Undefined("its input does not change with the number of samples")
     if len(moved) > 1:
@@ -95,35 +102,63 @@ def find_layout(
     (axis,) = moved
     size = whole.shape[axis]
     positions, rest = divmod(size, samples)
-    if rest or part.shape[axis] != positions * part_samples:
-        return Undefined("its rows are a selection of the samples that changes with the batch")
-    count = min(samples, part_samples)
+    if rest or part.shape[axis] != positions * len(order):
+        return Undefined(
+            "its rows are not the same number for each sample: return them from reduce= with the "
+            "number of the sample of each"
+        )
+    sure = samples > 1 and not alike(whole)
     if positions == 1:
-        layout = Layout(axis)
-        if not _same(layout, whole, part, count) and _reordered(layout, whole, part, count):
+        layout = Layout(axis, sure=sure)
+        if not _same(layout, whole, part, order) and _reordered(layout, whole, part):
             return Undefined("it takes the samples in another order than the batch")
         return layout
-    orders = [Layout(axis, positions, sample_first) for sample_first in (True, False)]
-    matching = [layout for layout in orders if _same(layout, whole, part, count)]
+    orders = [Layout(axis, positions, sample_first, sure) for sample_first in (True, False)]
+    matching = [layout for layout in orders if _same(layout, whole, part, order)]
     if not matching:
         return Undefined(
             f"its {size} rows for {samples} samples are in an order that cannot be told"
         )
-    return matching[0]
+    return replace(matching[0], sure=sure and len(matching) == 1)
 
 
-def _same(layout: Layout, whole: Glimpse, part: Glimpse, count: int) -> bool:
-    """Whether the first samples look the same in the whole batch and in a part of it."""
-    one, other = _by_sample(layout, whole)[:count], _by_sample(layout, part)[:count]
-    return bool(((one - other).abs() <= _tolerance(whole, part)).all())
+def _by_values(
+    whole: Glimpse, part: Glimpse, samples: int, order: Sequence[int]
+) -> Layout | Undefined:
+    """The layout where both looks have the same sizes: the axis whose rows took the new order."""
+    if alike(whole):
+        plain = bool(whole.shape) and whole.shape[0] == samples
+        return Layout(0, sure=False) if plain else Undefined("its input is the same in every row")
+    found = [
+        Layout(axis, size // samples, first)
+        for axis, size in enumerate(whole.shape)
+        if size % samples == 0 and whole.shape == part.shape
+        for first in ((True, False) if size > samples else (True,))
+    ]
+    matching = [layout for layout in found if _same(layout, whole, part, order)]
+    if not matching:
+        return Undefined("no axis of its input follows the order of the samples")
+    return replace(matching[0], sure=len(matching) == 1)
 
 
-def _reordered(layout: Layout, whole: Glimpse, part: Glimpse, count: int) -> bool:
+def alike(glimpse: Glimpse) -> bool:
+    """Whether all rows are the same, to rounding."""
+    values = glimpse.values.double()
+    return bool((values - values.flatten()[:1]).abs().amax() <= _tolerance(glimpse, glimpse))
+
+
+def _same(layout: Layout, whole: Glimpse, part: Glimpse, order: Sequence[int]) -> bool:
+    """Whether the samples of the part look the same in the whole batch."""
+    one, other = _by_sample(layout, whole), _by_sample(layout, part)
+    return bool(((one[list(order)] - other).abs() <= _tolerance(whole, part)).all())
+
+
+def _reordered(layout: Layout, whole: Glimpse, part: Glimpse) -> bool:
     """Whether each sample of the part is found in the whole batch, but elsewhere.
 
     Where it is not found at all, the model is random or mixes samples: shapes must do.
     """
-    one, other = _by_sample(layout, whole), _by_sample(layout, part)[:count]
+    one, other = _by_sample(layout, whole), _by_sample(layout, part)
     far = (other[:, None] - one[None]).abs().amax(-1)
     return bool((far.amin(1) <= _tolerance(whole, part)).all())
 
