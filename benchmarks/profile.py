@@ -49,11 +49,11 @@ def print_profile(case: Case) -> None:
     spent: dict[str, float] = defaultdict(float)
     receive = InputHooks.__init__
 
-    def timed_init(self: InputHooks, modules: Any, function: Any) -> None:
+    def timed_init(self: InputHooks, layers: Any, function: Any, wants: Any = None) -> None:
         def timed(name: str, x: Tensor) -> None:
             spent["accumulators"] += seconds(lambda: function(name, x))
 
-        receive(self, modules, timed)
+        receive(self, layers, timed, wants)
 
     def forward(model: nn.Module, x: Any) -> Any:
         start = time.perf_counter()

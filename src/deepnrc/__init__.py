@@ -2,6 +2,7 @@
 
 from deepnrc import data, errors, models, theory
 from deepnrc._version import __version__
+from deepnrc.activations.kinds.registered import LayerRegistration, register_layer
 from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.metrics.metric import Metric
 from deepnrc.metrics.view import LayerView, Undefined
@@ -28,6 +29,7 @@ __all__ = [
     "LastLayer",
     "LayerMeasurement",
     "LayerPlan",
+    "LayerRegistration",
     "LayerView",
     "MeasureOptions",
     "Measurement",
@@ -47,5 +49,6 @@ __all__ = [
     "measure_heads",
     "models",
     "plan",
+    "register_layer",
     "theory",
 ]

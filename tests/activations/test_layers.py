@@ -62,6 +62,11 @@ def test_layers_come_in_the_models_order_and_under_their_first_name():
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_skipped_modules_carry_their_reason():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(2, 3, 4))
+
     class Mixed(nn.Module):
         def __init__(self):
             super().__init__()
@@ -71,23 +76,37 @@ def test_skipped_modules_carry_their_reason():
             self.cell = nn.GRUCell(4, 4)
             self.attention = nn.MultiheadAttention(4, 2)
             self.bilinear = nn.Bilinear(4, 4, 2)
+            self.wide = nn.Bilinear(91, 91, 1)
             self.scripted = torch.jit.script(nn.Linear(4, 4))
-            self.norm = nn.BatchNorm1d(4)
+            self.batch_norm = nn.BatchNorm1d(4)
+            self.norm = nn.LayerNorm((4, 4))
+            self.own = Own()
             self.head = nn.Linear(4, 1)
 
     layers, skipped = find_layers(Mixed())
-    assert [layer.name for layer in layers] == ["attention.out_proj", "head"]
+    assert [(layer.name, layer.kind) for layer in layers] == [
+        ("lstm.weight_ih_l0", "recurrent_input"),
+        ("lstm.weight_hh_l0", "recurrent_state"),
+        ("cell.weight_ih", "recurrent_input"),
+        ("cell.weight_hh", "recurrent_state"),
+        ("attention.in_proj_q", "attention_input"),
+        ("attention.in_proj_k", "attention_input"),
+        ("attention.in_proj_v", "attention_input"),
+        ("attention.out_proj", "attention_output"),
+        ("bilinear", "bilinear"),
+        ("head", "linear"),
+    ]
     assert skipped == (
         Skipped("embed", "Embedding: looks up rows, takes no features"),
         Skipped("bag", "EmbeddingBag: looks up rows, takes no features"),
-        Skipped("lstm", "LSTM: recurrent weights take more than one input"),
-        Skipped("cell", "GRUCell: recurrent weights take more than one input"),
-        Skipped(
-            "attention",
-            "MultiheadAttention: its input projections are not a module of their own",
-        ),
-        Skipped("bilinear", "Bilinear: holds weights but is neither linear nor a convolution"),
+        Skipped("wide", "Bilinear: has more than 8192 products of features"),
         Skipped("scripted", "RecursiveScriptModule: compiled by torch.jit, takes no hooks"),
+        Skipped("norm", "LayerNorm: scales each feature by itself"),
+        Skipped(
+            "own",
+            "Own: it is not known how its w (2 × 3 × 4) is used: where it is a weight, tell with "
+            "deepnrc.register_layer(Own, weight=…)",
+        ),
     )
 
 

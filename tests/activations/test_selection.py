@@ -42,8 +42,8 @@ def test_selection(select, expected):
         ("decoder.*", r"layers='decoder.\*' matches no weight layer"),
         (
             "relu",
-            "layer 'relu' is a ReLU, but only the inputs of linear layers and convolutions are "
-            "measured: choose from encoder.first",
+            r"layer 'relu' is a ReLU, which holds no weight of a known kind itself \(others are "
+            r"told with deepnrc.register_layer\): choose from encoder.first",
         ),
         ("again", r"layer 'again' is a ReLU"),
         ("encoder", r"layer 'encoder' is a ModuleDict"),

@@ -9,7 +9,7 @@ from helpers import regression_data, seeded
 
 
 class Policy(nn.Module):
-    """Exactly collapsed from fc2 on; heads beside it are not."""
+    """Exactly collapsed from fc2 on; heads beside it are not, one layer is not called."""
 
     def __init__(self, order):
         super().__init__()
@@ -18,15 +18,14 @@ class Policy(nn.Module):
             U, V = (torch.linalg.qr(torch.randn(16, 2)).Q for _ in range(2))
             self.fc1, self.fc2 = nn.Linear(8, 16, bias=False), nn.Linear(16, 16, bias=False)
             self.out, self.value = nn.Linear(16, 2, bias=False), nn.Linear(8, 2)
-            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.spare = nn.Linear(8, 8)
         with torch.no_grad():
             self.fc1.weight.copy_(U @ torch.eye(2, 8))
             self.fc2.weight.copy_(V @ U.T)
             self.out.weight.copy_(V.T)
-            self.attention.out_proj.weight.zero_()
 
     def forward(self, x):
-        x = x + self.attention(x[:, None], x[:, None], x[:, None])[0][:, 0]
+        x = x + 0 * nn.functional.linear(x, self.spare.weight)
         value = self.value(x) if self.order == "first" else None
         mean = self.out(self.fc2(self.fc1(x)))
         return mean, self.value(x) if value is None else value
@@ -39,11 +38,11 @@ def test_side_heads_and_uncalled_layers_are_shown_not_judged(order):
     diagnosis = deepnrc.diagnose(measurement)
     assert diagnosis.first_collapsed_layer == "fc2"
     assert [verdict.layer for verdict in diagnosis.verdicts] == ["fc1", "fc2", "out"]
-    assert [name for name, _ in diagnosis.not_judged] == ["value", "attention.out_proj"]
+    assert [name for name, _ in diagnosis.not_judged] == ["value", "spare"]
     assert {layer.name: layer.role for layer in measurement} == {
         **dict.fromkeys(("fc1", "fc2", "out"), "path"),
         "value": "side",
-        "attention.out_proj": "uncalled",
+        "spare": "uncalled",
     }
     assert measurement.last_layer.layer == "out"
     assert "value: not judged: it lies on a side branch" in str(diagnosis)

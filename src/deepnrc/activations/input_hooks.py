@@ -1,48 +1,63 @@
 """Hooks that pass on what enters the layers of a model, and are removed afterwards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from deepnrc.activations.kinds.part import Call, Entering, Padded
+from deepnrc.activations.layers import WeightLayer
 from deepnrc.errors import LayerError
 
 __all__ = ["InputHooks"]
 
 
 class InputHooks:
-    """Context manager that calls a function with each input of some modules.
+    """Context manager that calls a function with what enters some layers in each call of them.
 
-    The function runs before the module does, so that no in-place operation has changed the tensor
-    yet; it must use or copy the tensor, not keep it. On exit, also by an exception, these hooks
-    and no others are removed.
+    Where the call alone shows it, that is before the module runs, so that no in-place operation
+    has changed the tensor yet; else just after. The function must use or copy the tensor, not keep
+    it. On exit, also by an exception, these hooks and no others are removed.
+
+    Attributes:
+        busy: Whether it is being found out what enters a layer; modules that are called for that
+            call no function.
 
     Args:
-        modules: Module by layer name.
-        receive: Called with (layer name, input tensor) for every call of a module.
+        layers: Whose inputs are wanted.
+        receive: Called with (layer name, what enters it) for every call of its module.
+        wants: Whether what enters a layer is still wanted, by its name; None: always. Nothing is
+            computed for those that are not.
 
     Example:
         >>> import torch
+        >>> from deepnrc.activations.layers import find_layers
         >>> model, seen = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), []
-        >>> with InputHooks({"1": model[1]}, lambda name, x: seen.append((name, tuple(x.shape)))):
+        >>> layers, _ = find_layers(model, "1")
+        >>> with InputHooks(layers, lambda name, x: seen.append((name, tuple(x.shape)))):
         ...     _ = model(torch.zeros(5, 2))
         >>> seen
         [('1', (5, 3))]
     """
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], None]
+        self,
+        layers: Iterable[WeightLayer],
+        receive: Callable[[str, Any], None],
+        wants: Callable[[str], bool] | None = None,
     ) -> None:
-        self._modules = dict(modules)
-        self._receive = receive
+        self._by_module: dict[int, list[WeightLayer]] = {}
+        for layer in layers:
+            self._by_module.setdefault(id(layer.module), []).append(layer)
+        self._receive, self._wants = receive, wants or (lambda name: True)
         self._handles: list[RemovableHandle] = []
+        self.busy = False
 
     def __enter__(self) -> "InputHooks":
         try:
-            for name, module in self._modules.items():
-                handle = module.register_forward_pre_hook(self._hook(name), with_kwargs=True)
-                self._handles.append(handle)
+            for layers in self._by_module.values():
+                self._hook(layers)
         except BaseException:
             self._remove()
             raise
@@ -55,15 +70,60 @@ class InputHooks:
         while self._handles:
             self._handles.pop().remove()
 
-    def _hook(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            values = [*args[:1], *kwargs.values()]
-            features = next((value for value in values if isinstance(value, Tensor)), None)
-            if features is None:
-                raise LayerError(
-                    f"layer '{name}' must be called with a tensor; got none: leave it out with "
-                    "layers="
-                )
-            self._receive(name, features.detach())
+    def _hook(self, layers: Sequence[WeightLayer]) -> None:
+        module, parts = layers[0].module, layers[0].parts
+        names = {layer.part.suffix: layer.name for layer in layers}
 
-        return hook
+        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            assert parts.before is not None
+            self._pass_on(names, parts.before, Call(args, kwargs))
+
+        def after(
+            module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+        ) -> None:
+            assert parts.after is not None
+            self._pass_on(names, parts.after, Call(args, kwargs, output))
+
+        if parts.before is not None:
+            self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        if parts.after is not None:
+            self._handles.append(module.register_forward_hook(after, with_kwargs=True))
+
+    def _pass_on(
+        self,
+        names: dict[str, str],
+        entering: Callable[[Call], Iterable[tuple[str, Entering]]],
+        call: Call,
+    ) -> None:
+        if self.busy or not any(map(self._wants, names.values())):
+            return
+        for suffix, found in self._found(next(iter(names.values())), entering, call):
+            name = names.get(suffix)
+            if name is not None and self._wants(name):
+                self._receive(name, _detached(found))
+
+    def _found(
+        self, name: str, entering: Callable[[Call], Iterable[tuple[str, Entering]]], call: Call
+    ) -> Iterator[tuple[str, Entering]]:
+        """What enters each part, found while no hook passes on anything; names the layer."""
+        rest = None
+        while True:
+            self.busy = True
+            try:
+                rest = iter(entering(call)) if rest is None else rest
+                found = next(rest)
+            except StopIteration:
+                return
+            except LayerError as error:
+                raise LayerError(f"layer '{name}' {error}") from error
+            finally:
+                self.busy = False
+            yield found
+
+
+def _detached(entering: Entering) -> Entering:
+    if isinstance(entering, Tensor):
+        return entering.detach()
+    if isinstance(entering, Padded):
+        return Padded(entering.values.detach(), entering.kept)
+    return entering

@@ -1,7 +1,7 @@
 """The weight layers of any network: find them, and read W as a matrix.
 
-A weight layer is a linear layer or a convolution. Its features are its *input* ([RU26] names
-layers so in its figures: fc1 … fc8, layer4.1.conv1, fc).
+A weight layer is a weight of a module of a known kind: `deepnrc.activations.kinds`. Its features
+are what enters it ([RU26] names layers so in its figures: fc1 … fc8, layer4.1.conv1, fc).
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
+from deepnrc.activations.kinds.find import parts_of, reason_to_skip
+from deepnrc.activations.kinds.part import Part, Parts
+from deepnrc.activations.nothing_to_measure import nothing_to_measure
 from deepnrc.activations.selection import LayerSelector, selected_names
 from deepnrc.errors import LayerError
 
 __all__ = ["Skipped", "WeightLayer", "find_layers"]
-
-_CONVOLUTIONS: dict[type[nn.Module], tuple[int, bool]] = {
-    nn.Conv1d: (1, False),
-    nn.Conv2d: (2, False),
-    nn.Conv3d: (3, False),
-    nn.ConvTranspose1d: (1, True),
-    nn.ConvTranspose2d: (2, True),
-    nn.ConvTranspose3d: (3, True),
-}
 
 
 @dataclass(frozen=True)
@@ -36,25 +29,34 @@ class Skipped:
 
 @dataclass(frozen=True)
 class WeightLayer:
-    """A linear layer or a convolution of a model.
+    """A weight of a model with what enters it: a linear layer, a convolution, a part of an LSTM.
 
     Attributes:
-        name: Dotted module name.
+        name: Dotted module name; behind it the part's own, where the module has several.
         module: The module itself.
-        kind: ``"linear"``, ``"linear_in_out"`` (weight stored in × out) or ``"convolution"``.
-        feature_dim: Width d of the features that enter it (channels for a convolution).
+        part: Of the module.
+        parts: All that is measured of the module.
     """
 
     name: str
     module: nn.Module
-    kind: str
-    feature_dim: int
+    part: Part
+    parts: Parts
+
+    @property
+    def kind(self) -> str:
+        """What it is: ``"linear"``, ``"linear_in_out"`` (stored so), ``"convolution"`` and more."""
+        return self.part.kind
+
+    @property
+    def feature_dim(self) -> int:
+        """Width d of the features that enter it (channels for a convolution)."""
+        return self.part.feature_dim
 
     @property
     def spatial_axes(self) -> int:
-        """Spatial axes of a convolution's input; 0 for a linear layer."""
-        facts = _convolution(self.module)
-        return facts[0] if facts else 0
+        """Spatial axes of a convolution's input; 0 for others."""
+        return self.part.spatial_axes
 
     @property
     def feature_axis(self) -> int:
@@ -64,12 +66,12 @@ class WeightLayer:
     @property
     def weight_dtype(self) -> torch.dtype:
         """The weight's own dtype, before `weight_matrix` makes it float64."""
-        return _weight(self.module).dtype
+        return self.part.weight().dtype
 
     @property
     def bias(self) -> Tensor | None:
         """What the layer adds, p; None where it adds nothing."""
-        bias = getattr(self.module, "bias", None)
+        bias = self.part.bias()
         return bias.detach().double().cpu() if isinstance(bias, Tensor) else None
 
     def weight_matrix(self) -> Float64[Tensor, "p d"]:
@@ -77,22 +79,7 @@ class WeightLayer:
 
         A convolution's weight becomes (c_out · kernel) × c_in, zero across groups.
         """
-        weight = _weight(self.module).detach().double().cpu()
-        if self.kind == "linear":
-            return weight
-        if self.kind == "linear_in_out":
-            return weight.T
-        groups = _whole(self.module, "groups")
-        facts = _convolution(self.module)
-        if facts and not facts[1]:
-            # (out, in/groups, *k): group g takes its own in/groups channels.
-            blocks = weight.reshape(groups, -1, weight.shape[1], weight[0, 0].numel())
-            blocks = blocks.permute(0, 1, 3, 2).flatten(1, 2)
-        else:
-            # (in, out/groups, *k).
-            blocks = weight.reshape(groups, -1, weight[0].numel()).transpose(1, 2)
-        matrix: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
-        return matrix
+        return self.part.matrix(self.part.weight().detach().double().cpu())
 
 
 def find_layers(
@@ -109,8 +96,8 @@ def find_layers(
         The selected layers, and the other modules with weights.
 
     Raises:
-        LayerError: The model has no weight layer, a selector matches none, or a weight has no
-            shape yet.
+        LayerError: The model has no weight layer, a selector matches none, a weight has no shape
+            yet, or one of a registered class is no matrix.
     """
     _refuse_lazy(model)
     names: dict[int, list[str]] = {}
@@ -118,19 +105,23 @@ def find_layers(
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(id(module), []).append(name)
         modules[id(module)] = module
+    found = {key: _parts(names[key][0], module) for key, module in modules.items()}
+    claimed = {id(module) for parts in found.values() if parts for module in parts.claimed}
     layers, others = [], []
+    candidates: dict[str, tuple[nn.Module, list[str]]] = {}
     for key, module in modules.items():
-        layer = _as_layer(names[key][0], module)
-        if layer is not None:
-            layers.append(layer)
-        elif reason := _reason_to_skip(module):
+        parts = found[key]
+        if key in claimed:
+            continue
+        if parts is not None:
+            for part in parts.parts:
+                own = [f"{name}.{part.suffix}".strip(".") for name in names[key]]
+                layers.append(WeightLayer(own[0], module, part, parts))
+                candidates[own[0]] = module, list(dict.fromkeys([*own, *names[key]]))
+        elif reason := reason_to_skip(module):
             others.append(Skipped(names[key][0], reason))
     if not layers:
-        raise LayerError(
-            f"{type(model).__name__} has no weight layer (nn.Linear or convolution) that takes "
-            "hooks; scripted, exported and quantized models hide theirs: measure the original"
-        )
-    candidates = {layer.name: (layer.module, names[id(layer.module)]) for layer in layers}
+        raise LayerError(nothing_to_measure(model))
     left_out: dict[str, str] = {}
     if select is not None:
         chosen = selected_names(select, model, candidates)
@@ -154,58 +145,8 @@ def _refuse_lazy(model: nn.Module) -> None:
             )
 
 
-def _as_layer(name: str, module: nn.Module) -> WeightLayer | None:
-    weight = getattr(module, "weight", None)
-    # A quantized weight is packed into integers, a sharded one is flat.
-    if not isinstance(weight, Tensor) or not weight.is_floating_point() or weight.ndim < 2:
-        return None
-    if isinstance(module, nn.Linear):
-        return WeightLayer(name, module, "linear", weight.shape[1])
-    if _convolution(module) is not None:
-        return WeightLayer(name, module, "convolution", _whole(module, "in_channels"))
-    if _is_transformers_conv1d(module):
-        return WeightLayer(name, module, "linear_in_out", weight.shape[0])
-    return None
-
-
-def _convolution(module: nn.Module) -> tuple[int, bool] | None:
-    """(spatial axes, transposed) of a convolution, None for anything else."""
-    return next((facts for kind, facts in _CONVOLUTIONS.items() if isinstance(module, kind)), None)
-
-
-def _weight(module: nn.Module) -> Tensor:
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight
-
-
-def _whole(module: nn.Module, attribute: str) -> int:
-    value = getattr(module, attribute)
-    assert isinstance(value, int)
-    return value
-
-
-def _is_transformers_conv1d(module: nn.Module) -> bool:
-    """GPT-2's linear layer, whose weight is in × out; by name, so that nothing is imported."""
-    return any(
-        kind.__name__ == "Conv1D" and kind.__module__ == "transformers.pytorch_utils"
-        for kind in type(module).__mro__
-    )
-
-
-def _reason_to_skip(module: nn.Module) -> str | None:
-    kind = type(module).__name__
-    if isinstance(module, nn.Linear) or _convolution(module) is not None:
-        return f"{kind}: its weight is not a matrix of real numbers (quantized or sharded)"
-    own = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
-    if not own or isinstance(module, parametrize.ParametrizationList):
-        return None  # a ParametrizationList is a part of its layer's weight
-    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return f"{kind}: looks up rows, takes no features"
-    if isinstance(module, nn.MultiheadAttention):
-        return f"{kind}: its input projections are not a module of their own"
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        return f"{kind}: recurrent weights take more than one input"
-    if isinstance(module, torch.jit.ScriptModule):
-        return f"{kind}: compiled by torch.jit, takes no hooks"
-    return f"{kind}: holds weights but is neither linear nor a convolution"
+def _parts(name: str, module: nn.Module) -> Parts | None:
+    try:
+        return parts_of(module)
+    except LayerError as error:
+        raise LayerError(f"layer '{name}' {error}") from error

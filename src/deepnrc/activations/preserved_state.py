@@ -3,6 +3,7 @@
 import contextlib
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from torch.nn.parameter import is_lazy
 from deepnrc.activations.kept_contents import contents_kept
 
 __all__ = ["preserved_state"]
+
+_FUSED_LOCK = threading.Lock()
+_FUSED: list[bool] = []  # how the switch stood before; once for each measurement under way
 
 
 @contextlib.contextmanager
@@ -126,13 +130,26 @@ def _random_state_kept(model: nn.Module, loader: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _eagerly() -> Iterator[None]:
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    with _unfused(), _uncompiled():
+        yield
+
+
+@contextlib.contextmanager
+def _unfused() -> Iterator[None]:
+    """Without fused transformer layers, as long as any thread needs that: the switch is global."""
+    with _FUSED_LOCK:
+        if not _FUSED:
+            _FUSED.append(torch.backends.mha.get_fastpath_enabled())
+            torch.backends.mha.set_fastpath_enabled(False)
+        else:
+            _FUSED.append(_FUSED[-1])
     try:
-        with _uncompiled():
-            yield
+        yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+        with _FUSED_LOCK:
+            before = _FUSED.pop()
+            if not _FUSED:
+                torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _uncompiled() -> contextlib.AbstractContextManager[object]:

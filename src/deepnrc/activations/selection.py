@@ -85,8 +85,8 @@ def _no_match(selector: object, model: nn.Module, names: list[str], option: str)
         problem = f"the predicate passed as {option} matches no weight layer: "
     elif (module := modules.get(selector)) is not None:
         problem = (
-            f"layer '{selector}' is a {type(module).__name__}, but only the inputs of linear "
-            "layers and convolutions are measured: "
+            f"layer '{selector}' is a {type(module).__name__}, which holds no weight of a known "
+            "kind itself (others are told with deepnrc.register_layer): "
         )
     else:
         hint = did_you_mean(selector, names)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
+from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.outputs import select_output
 from deepnrc.activations.rows import Rows
@@ -157,13 +158,13 @@ class Feed:
         return any(one.wants(key) for one in self.passes.values())
 
     def take(
-        self, key: str, layer: WeightLayer, activation: Tensor, rows: Rows | Undefined
+        self, key: str, layer: WeightLayer, entering: Entering, rows: Rows | Undefined
     ) -> None:
         """Take in the rows of a call of a layer."""
         for name, one in self.passes.items():
             if one.wants(key):
                 with _naming(name):
-                    one.take(key, layer, activation, rows)
+                    one.take(key, layer, entering, rows)
 
     def end_batch(self, predictions: Mapping[str, Any]) -> None:
         """Take in a batch's predictions, after the model ran."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Rows
 from deepnrc.passes.pairing import Pairing
@@ -31,18 +32,18 @@ class Incoming:
         self._samples, self._batch, self._mask = samples, batch, mask
         self._calls: Counter[str] = Counter()
 
-    def call(self, name: str, activation: Tensor) -> tuple[int, str]:
+    def call(self, name: str, entering: Entering) -> tuple[int, str]:
         """Number of the call of a layer that begins now, and under which name it is summed."""
         number = self._calls[name]
         self._calls[name] += 1
-        self._pairing.note(name, number, activation)
+        self._pairing.note(name, number, entering)
         return number, self._pairing.key(name, number, self._rule)
 
-    def rows(self, layer: WeightLayer, activation: Tensor, call: int) -> Rows | Undefined:
+    def rows(self, layer: WeightLayer, entering: Entering, call: int) -> Rows | Undefined:
         """Rows of a call, or why it has none."""
         return self._pairing.rows(
             layer,
-            activation,
+            entering,
             call,
             samples=self._samples,
             batch=self._batch,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.activations.evidence.layout import Glimpse, Layout, alike, find_layout
+from deepnrc.activations.kinds.part import Entering, Padded, values_of
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Reduce, Rows, custom_rows, reduced_rows
 from deepnrc.support.undefined import Undefined
@@ -50,10 +51,12 @@ class Pairing:
         unsure = any(isinstance(layout, Layout) and not layout.sure for layout in known)
         return unsure and samples > 1 and self._looks < _MOST_LOOKS
 
-    def note(self, name: str, call: int, activation: Tensor) -> None:
+    def note(self, name: str, call: int, entering: Entering) -> None:
         """See whether rows enter a call that was given none in the part of the batch."""
         trail = self._evidence.layers.get(name)
-        if activation.numel() and (trail is None or call not in trail.filled):
+        values = values_of(entering)
+        filled = values is None or values.numel() > 0
+        if filled and (trail is None or call not in trail.filled):
             self.missed |= trail is None or call < trail.calls or not trail.filled
 
     def take_routes(self, evidence: BatchEvidence) -> None:
@@ -63,7 +66,7 @@ class Pairing:
     def rows(
         self,
         layer: WeightLayer,
-        activation: Tensor,
+        entering: Entering,
         call: int,
         *,
         samples: int,
@@ -74,13 +77,16 @@ class Pairing:
 
         Args:
             layer: Which.
-            activation: What enters it.
+            entering: What enters it.
             call: Number of the call within the batch.
             samples: In the batch.
             batch: As the loader gave it.
             mask: Samples × positions that count; None: all.
         """
         name = layer.name
+        if isinstance(entering, Undefined):
+            return entering
+        activation = entering.values if isinstance(entering, Padded) else entering
         if callable(self._reduce):
             return custom_rows(self._reduce, name, activation, layer.feature_dim, batch)
         fits = activation.ndim >= -layer.feature_axis
@@ -89,7 +95,7 @@ class Pairing:
                 f"it takes {layer.feature_dim} features, but its input has the shape "
                 f"{tuple(activation.shape)}"
             )
-        layout = self._layout(layer, activation, call, samples)
+        layout = self._layout(layer, entering, call, samples)
         if isinstance(layout, Undefined):
             return layout
         features = layout.by_sample(activation, layer.feature_axis)
@@ -100,19 +106,23 @@ class Pairing:
         self.positions[name] = grid = tuple(features.shape[1:-1])
         if mask is not None and tuple(mask.shape) != (samples, math.prod(grid)):
             mask = None
+        if isinstance(entering, Padded):
+            mask = entering.kept if mask is None else entering.kept & mask.to(features.device)
         if mask is not None:
             self.masked.add(name)
             mask = mask.to(features.device)
         return reduced_rows(features, self._reduce, spatial=bool(layer.spatial_axes), mask=mask)
 
     def grid(
-        self, layer: WeightLayer, activation: Tensor, call: int, samples: int
+        self, layer: WeightLayer, entering: Entering, call: int, samples: int
     ) -> tuple[int, ...] | None:
         """Sizes of the axes of positions in a call of a layer; None where they are not known."""
-        axis = layer.feature_axis
+        axis, activation = layer.feature_axis, values_of(entering)
+        if activation is None or isinstance(entering, Undefined):
+            return None
         if activation.ndim < -axis or activation.shape[axis] != layer.feature_dim:
             return None
-        layout = self._layout(layer, activation, call, samples)
+        layout = self._layout(layer, entering, call, samples)
         if isinstance(layout, Undefined):
             return None
         return tuple(layout.by_sample(activation, axis).shape[1:-1])
@@ -130,14 +140,14 @@ class Pairing:
         return f"{name}#{call + 1}" if calls == "separate" and several else name
 
     def _layout(
-        self, layer: WeightLayer, activation: Tensor, call: int, samples: int
+        self, layer: WeightLayer, entering: Tensor | Padded, call: int, samples: int
     ) -> Layout | Undefined:
         known = self._layouts.setdefault(layer.name, [])
         if call >= len(known):
-            known.append(self._found(layer, activation, call, samples))
+            known.append(self._found(layer, entering, call, samples))
         found = known[min(call, len(known) - 1)]
         doubtful = isinstance(found, Layout) and not found.sure and samples > 1
-        if doubtful and not alike(Glimpse.of(activation, layer.feature_axis)):
+        if doubtful and not alike(Glimpse.of(entering, layer.feature_axis)):
             return Undefined(
                 "its rows were all alike in the first batches, which does not tell the order of "
                 "its samples: shuffle the loader"
@@ -145,9 +155,10 @@ class Pairing:
         return found
 
     def _found(
-        self, layer: WeightLayer, activation: Tensor, call: int, samples: int
+        self, layer: WeightLayer, entering: Tensor | Padded, call: int, samples: int
     ) -> Layout | Undefined:
         evidence = self._evidence
+        activation = entering.values if isinstance(entering, Padded) else entering
         if samples == 1 and activation.ndim == -layer.feature_axis:
             return Layout(None)  # a single sample, without an axis for it
         if evidence.reason is not None:
@@ -163,10 +174,12 @@ class Pairing:
         trail = evidence.layers.get(layer.name)
         if trail is None or call >= len(trail.glimpses):
             return Undefined("it was called more often for the whole batch than for a part of it")
-        found = find_layout(
-            Glimpse.of(activation, layer.feature_axis),
-            trail.glimpses[call],
+        part = trail.glimpses[call]
+        if isinstance(part, Undefined):
+            return part
+        return find_layout(
+            Glimpse.of(entering, layer.feature_axis),
+            part,
             samples=evidence.samples,
             order=evidence.order,
         )
-        return found

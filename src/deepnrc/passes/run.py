@@ -12,8 +12,10 @@ from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.calling import default_forward, default_unpack, ignored_keys
 from deepnrc.activations.evidence.gather import BatchEvidence, gather, routes
+from deepnrc.activations.evidence.layout import Glimpse
 from deepnrc.activations.evidence.samples import samples_from
 from deepnrc.activations.input_hooks import InputHooks
+from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import batch_mask, unused_masks
 from deepnrc.activations.nests import cast_inputs, to_device
@@ -77,9 +79,13 @@ class Run:
         options = self._options
         unpack = options.unpack or functools.partial(default_unpack, self._model)
         forward = options.forward or default_forward
-        modules = {layer.name: layer.module for layer in self._layers}
         progress = Progress(self._loader, enabled=options.progress, label=label)
-        with progress as bar, InputHooks(modules, functools.partial(self._receive, feed)):
+        hooks = InputHooks(
+            self._layers,
+            functools.partial(self._receive, feed),
+            functools.partial(self._wants, feed),
+        )
+        with progress as bar, hooks:
             for batch in self._loader:
                 self._incoming = None  # what is looked at is run again to be measured
                 inputs, given = _pair(unpack(batch))
@@ -108,14 +114,16 @@ class Run:
                     self._trace(inputs, samples, predict)
                 bar.advance()
 
-    def _receive(self, feed: Feed, name: str, activation: Tensor) -> None:
+    def _wants(self, feed: Feed, name: str) -> bool:
+        return self._incoming is not None and feed.wants(name)
+
+    def _receive(self, feed: Feed, name: str, entering: Entering) -> None:
         """Take in what enters a layer in one call of it."""
-        if self._incoming is None:
-            return
-        call, key = self._incoming.call(name, activation)
+        assert self._incoming is not None
+        call, key = self._incoming.call(name, entering)
         if feed.wants(key):
             layer = self._by_name[name]
-            feed.take(key, layer, activation, self._incoming.rows(layer, activation, call))
+            feed.take(key, layer, entering, self._incoming.rows(layer, entering, call))
 
     def _predict(
         self,
@@ -182,7 +190,8 @@ class Run:
         deepest = max((trail.depth for trail in path.values()), default=0)
         last = [self._by_name[name] for name, trail in path.items() if trail.depth == deepest]
         part = len(evidence.order) or evidence.samples
-        axes = {size for trail in path.values() for x in trail.glimpses for size in x.shape}
+        seen = [x for trail in path.values() for x in trail.glimpses]
+        axes = {size for x in seen if isinstance(x, Glimpse) for size in x.shape}
         axes |= {size // part for size in axes if size % part == 0}  # positions in a flat axis
         returned = evidence.predictions[head]
         known = isinstance(returned, Tensor) and returned.ndim > 0
@@ -197,17 +206,17 @@ class Run:
     def _grids(self, predict: Callable[[Any], Any], inputs: Any, samples: int) -> Grids:
         """Positions of a sample at each layer: from one more forward pass of the first batch."""
         assert self.pairing is not None
-        pairing, modules = self.pairing, {layer.name: layer.module for layer in self._layers}
+        pairing = self.pairing
         found: dict[str, set[tuple[int, ...]]] = {}
         calls: Counter[str] = Counter()
 
-        def entered(name: str, activation: Tensor) -> None:
-            grid = pairing.grid(self._by_name[name], activation, calls[name], samples)
+        def entered(name: str, entering: Entering) -> None:
+            grid = pairing.grid(self._by_name[name], entering, calls[name], samples)
             calls[name] += 1
             if grid is not None:
                 found.setdefault(name, set()).add(grid)
 
-        with preserved_state(self._model), InputHooks(modules, entered):
+        with preserved_state(self._model), InputHooks(self._layers, entered):
             predict(samples_from(self._cast(inputs), 0, samples))
         return {name: frozenset(grids) for name, grids in found.items()}
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.activations.evidence.last_layer import gives_predictions
+from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError, FeatureRangeError, NonFiniteError
@@ -78,14 +79,14 @@ class Pass:
         return key not in self.without_sums and key not in self._unpaired
 
     def take(
-        self, key: str, layer: WeightLayer, activation: Tensor, rows: Rows | Undefined
+        self, key: str, layer: WeightLayer, entering: Entering, rows: Rows | Undefined
     ) -> None:
         """Take in what enters a layer in one call of it.
 
         Args:
             key: Under which it is summed.
             layer: Which.
-            activation: As it enters.
+            entering: As it enters.
             rows: Made of it, or why there are none.
         """
         targets = rows if isinstance(rows, Undefined) else self.targets.of_rows(rows)
@@ -93,10 +94,11 @@ class Pass:
             assert isinstance(targets, Undefined)
             self._drop(key, layer, targets)
             return
+        assert not isinstance(entering, Undefined)
         values = rows.values
         if values.device.type == "mps":  # no float64 there
             values, targets = values.cpu(), targets.cpu()
-        if key not in self._seen and not self._start(key, layer, activation, values):
+        if key not in self._seen and not self._start(key, layer, entering.dtype, values):
             return
         seen = self._seen[key]
         seen.note(len(values), self.targets.batch)
@@ -112,7 +114,7 @@ class Pass:
         before = seen.before if seen else self._before.get(key) or LayerCollection.unseen(layer)
         self._unpaired[key] = replace(before, name=key, unpaired=reason, results={})
 
-    def _start(self, key: str, layer: WeightLayer, activation: Tensor, rows: Tensor) -> bool:
+    def _start(self, key: str, layer: WeightLayer, dtype: torch.dtype, rows: Tensor) -> bool:
         """Start a layer's sums; False where it has none."""
         # Only now: normed weights are made anew, sharded ones gathered, just before a call.
         before = self._before.get(key) or replace(LayerCollection.unseen(layer), name=key)
@@ -120,7 +122,7 @@ class Pass:
             width=layer.feature_dim,
             target_dim=self.targets.dim,
             outputs=len(before.weight),
-            dtype=activation.dtype,
+            dtype=dtype,
             rows_dtype=rows.dtype,
             device=rows.device,
             is_last=key == self._last,
@@ -128,7 +130,7 @@ class Pass:
         )
         sums = self._started(site, at_output=False)
         if sums:
-            self._seen[key] = _Seen(replace(before, dtype=activation.dtype), sums)
+            self._seen[key] = _Seen(replace(before, dtype=dtype), sums)
         else:
             self.without_sums.add(key)
         return bool(sums)

@@ -86,19 +86,21 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             parts.append((region, origin))
 
-    def passed(self, number: int, inputs: Any, outputs: Any) -> int:
+    def passed(self, number: int, inputs: Any, outputs: Any, *, level: int = 0) -> int:
         """Note that outputs come from a layer's inputs through it; returns the layer's depth.
 
         Args:
             number: The layer's, from 0.
             inputs: What entered it.
             outputs: What it returned.
+            level: Other layers of the same module that come before it.
         """
         before = self.of(inputs)
-        origin = Origin(before.layers | 1 << number, before.depth + 1)
+        depth = before.depth + level
+        origin = Origin(before.layers | 1 << number, depth + 1)
         for tensor in _tensors(outputs):
             self._join(tensor, origin)
-        return before.depth
+        return depth
 
     def __torch_dispatch__(
         self,

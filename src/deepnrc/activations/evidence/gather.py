@@ -19,6 +19,7 @@ from deepnrc.activations.evidence.samples import (
     shuffled,
 )
 from deepnrc.activations.input_hooks import InputHooks
+from deepnrc.activations.kinds.part import Entering, values_of
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.errors import LayerError
 from deepnrc.support.undefined import Undefined
@@ -35,14 +36,14 @@ class LayerTrail:
         serves: Heads whose predictions depend on it; "" is the only one of a single output.
         calls: Of it.
         filled: Numbers of the calls that were given a row.
-        glimpses: Of what entered it, a call each.
+        glimpses: Of what entered it, a call each; undefined where that is.
     """
 
     depth: int = 0
     serves: frozenset[str] = frozenset()
     calls: int = 0
     filled: frozenset[int] = frozenset()
-    glimpses: list[Glimpse] = field(default_factory=list)
+    glimpses: list[Glimpse | Undefined] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,28 @@ def _looked(
     axes = {layer.name: layer.feature_axis for layer in layers}
     flow = Dataflow()
 
-    def entered(name: str, activation: Tensor) -> None:
+    def entered(name: str, entering: Entering) -> None:
         trail = trails.setdefault(name, LayerTrail())
-        _check_width(wanted[name], activation)
-        if activation.numel():
+        values = values_of(entering)
+        if values is None or values.numel():
             trail.filled |= {trail.calls}
         trail.calls += 1
-        trail.glimpses.append(Glimpse.of(activation, axes[name]))
+        if isinstance(entering, Undefined):
+            trail.glimpses.append(entering)
+            return
+        assert values is not None
+        _check_width(wanted[name], values)
+        trail.glimpses.append(Glimpse.of(entering, axes[name]))
+
+    hooks = InputHooks(layers, entered)
 
     def left(name: str, given: Any, returned: Any) -> None:
-        depth = flow.passed(numbers[name], given, returned)
-        trails[name].depth = max(trails[name].depth, depth)
+        if not hooks.busy:
+            depth = flow.passed(numbers[name], given, returned, level=wanted[name].part.level)
+            trails[name].depth = max(trails[name].depth, depth)
 
     modules = {layer.name: layer.module for layer in layers}
-    with flow, InputHooks(modules, entered), _output_hooks(modules, left):
+    with flow, hooks, _output_hooks(modules, left):
         predictions = predict()
     origins = {head: _origin(flow, given) for head, given in predictions.items()}
     for name, trail in trails.items():
@@ -190,7 +199,7 @@ def _check_width(layer: WeightLayer, activation: Tensor) -> None:
         )
         raise LayerError(
             f"layer '{layer.name}' takes {what}; got an input of shape {tuple(activation.shape)}: "
-            "check what the loader yields"
+            f"{layer.part.remedy}"
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from deepnrc.activations.kinds.part import Padded
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["Glimpse", "Layout", "alike", "find_layout"]
@@ -64,8 +65,12 @@ class Glimpse:
     eps: float
 
     @classmethod
-    def of(cls, activation: Tensor, feature_axis: int) -> "Glimpse":
-        """Look at an activation."""
+    def of(cls, activation: Tensor | Padded, feature_axis: int) -> "Glimpse":
+        """Look at an activation; of sequences of several lengths only at each sample's sum."""
+        if isinstance(activation, Padded):
+            each = cls.of(activation.values, -1)
+            values = torch.where(activation.kept, each.values, torch.zeros_like(each.values))
+            return cls(each.shape[:1], values.sum(1), each.eps * each.shape[1] ** 0.5)
         width = activation.shape[feature_axis]
         dtype = torch.promote_types(activation.dtype, torch.float32)
         mixture = torch.cos(torch.arange(1, width + 1, dtype=dtype, device=activation.device))
