@@ -1,5 +1,6 @@
 """``deepnrc data``, called as a program calls it."""
 
+import dataclasses
 import sys
 
 import pandas as pd
@@ -180,3 +181,21 @@ def test_sets_of_an_installed_package_are_listed_and_described(package):
     assert info.stdout.startswith("windmill: Power of a windmill\n")
     assert "  real files  deepnrc.data.load('windmill', path=…)\n" in info.stdout
     assert run("info", "watermill").exit_code == 2
+
+
+def test_a_weak_expert_is_refused_or_stored_under_another_name(monkeypatch, home):
+    pytest.importorskip("stable_baselines3")
+    from data.sets.imitation.conftest import tiny
+    from deepnrc.data.sets.imitation import experts, recipes
+
+    recipe = dataclasses.replace(tiny.__wrapped__(), least_return=10_000.0)
+    monkeypatch.setitem(recipes.RECIPES, "hopper", recipe)
+    monkeypatch.setattr(experts, "EVALUATION_EPISODES", 2)
+    result = run("build", "hopper", "--samples", 5)
+    assert result.exit_code == 1
+    assert "with `deepnrc data build hopper --weak`" in result.stderr
+    result = run("build", "hopper", "--samples", 5, "--weak")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(f"Written: {home / 'hopper-samples5-seed0-weak.safetensors'}\n")
+    assert "5 rows of a weak expert" in run("list").stdout
+    assert "5 rows of 11 inputs" in run("info", "hopper", "--option", "weak=true").stdout

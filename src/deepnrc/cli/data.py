@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,18 +108,19 @@ def info(
     from deepnrc.data.loading import load_raw  # noqa: PLC0415
     from deepnrc.report.data_text import facts_text, source_text  # noqa: PLC0415
 
-    source = find_source(name)
+    source, options = find_source(name), _parsed(option)
     print(source_text(source))
     here = _here(name)
     print(f"  here        {here}")
     if path is None and samples is None and source.make is None and "fetched" not in here:
-        there = built_sets(name)
+        weak = bool(options.get("weak"))
+        there = built_sets(name) or built_sets(name, weak=weak)
         if not there:
             return
         default = find_built(name, source.default_samples, seed)
         chosen = default or there[-1]
         samples, seed = chosen.samples, chosen.seed
-    raw = load_raw(name, path, samples=samples, seed=seed, **_parsed(option))
+    raw = load_raw(name, path, samples=samples, seed=seed, **options)
     print(f"\n{facts_text(data_facts(raw))}")
 
 
@@ -132,6 +133,10 @@ def build(
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Time limit for training an expert.")
     ] = None,
+    weak: Annotated[
+        bool,
+        typer.Option("--weak", help="Take a weak expert too, and store its set as such."),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Replace the set if it is built already.")
     ] = False,
@@ -142,9 +147,13 @@ def build(
     from deepnrc.data.loading import load_raw  # noqa: PLC0415
     from deepnrc.report.data_text import facts_text  # noqa: PLC0415
 
-    path = build_set(name, samples=samples, seed=seed, seconds=seconds, again=again, say=_say)
+    path = build_set(
+        name, samples=samples, seed=seed, seconds=seconds, again=again, weak=weak, say=_say
+    )
     count = find_source(name).default_samples if samples is None else samples
-    print(f"{facts_text(data_facts(load_raw(name, samples=count, seed=seed)))}\n\nWritten: {path}")
+    options: dict[str, Any] = {"weak": True} if weak else {}
+    raw = load_raw(name, samples=count, seed=seed, **options)
+    print(f"{facts_text(data_facts(raw))}\n\nWritten: {path}")
 
 
 @app.command()
@@ -174,8 +183,11 @@ def _here(name: str) -> str:
     fetched = source.downloads and all((folder / item.file).exists() for item in source.downloads)
     parts = ["fetched"] if fetched else []
     parts += [
-        f"{built.samples:,} rows" + (f" (seed {built.seed})" if built.seed else "")
-        for built in built_sets(name)
+        f"{built.samples:,} rows"
+        + (f" (seed {built.seed})" if built.seed else "")
+        + (" of a weak expert" if weak else "")
+        for weak in (False, True)
+        for built in built_sets(name, weak=weak)
     ]
     return ", ".join(parts) if parts else "–"
 

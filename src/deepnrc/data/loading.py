@@ -100,6 +100,8 @@ def load_raw(
         )
     count = source.default_samples if samples is None else samples
     built = find_built(name, count, seed)
+    if built is None and options.get("weak"):
+        built = find_built(name, count, seed, weak=True)
     if built is None:
         raise FileError(
             f"'{name}' with {count} samples and seed {seed} is not on this machine: build it with "

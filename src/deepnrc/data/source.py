@@ -92,6 +92,7 @@ class BuildRequest:
         samples: Number of rows, at least 1.
         seed: Determines every random choice; at least 0.
         seconds: Largest time for training an expert, above 0; None is the builder's own limit.
+        weak: Whether an expert that reaches less than usual is enough.
         say: Receives lines about the progress.
 
     Raises:
@@ -102,6 +103,7 @@ class BuildRequest:
     seed: int = 0
     seconds: float | None = None
     say: Callable[[str], None] = field(default=lambda line: None)
+    weak: bool = False
 
     def __post_init__(self) -> None:
         for name, value, least in (("samples", self.samples, 1), ("seed", self.seed, 0)):

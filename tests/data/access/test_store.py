@@ -116,6 +116,16 @@ def test_a_killed_builder_leaves_no_set_and_no_lock(toy_log, home, tmp_path):
     assert load_raw("toy").inputs.shape == (20, 3)
 
 
+def test_drafts_within_drafts_are_removed_and_those_of_others_kept(toy_log, home):
+    """What is left where a builder is killed while it writes its file of tensors."""
+    home.mkdir(parents=True)
+    other = home / ".toy-samples20-seed01.0123abcd.draft"
+    for name in ("..toy-samples20-seed0.0123abcd.draft.89abcdef.draft", other.name):
+        (home / name).write_bytes(b"half of it")
+    build("toy")
+    assert [path for path in home.iterdir() if "draft" in path.name] == [other]
+
+
 def test_a_failed_build_leaves_the_old_set_and_no_draft(toy_log, home, monkeypatch):
     path = build("toys")
     before = file_sha256(path / "manifest.json")

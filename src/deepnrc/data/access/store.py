@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_WEAK = "-weak"
+
+
 @dataclass(frozen=True)
 class BuiltSet:
     """One set in the cache folder.
@@ -45,6 +48,7 @@ def build(
     seed: int = 0,
     seconds: float | None = None,
     again: bool = False,
+    weak: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Build a set into the cache folder, unless it is there already and unaltered.
@@ -57,6 +61,8 @@ def build(
         samples: Number of rows; None is the set's default.
         seed: Determines every random choice.
         seconds: Largest time for training an expert; None is the builder's own limit.
+        weak: Store the set of an expert that reaches less than usual under a name of its own, from
+            which ``load(…, weak=True)`` reads it; otherwise such an expert is refused.
         again: Build even if there is an unaltered set; the new one replaces it when it is complete.
         say: Receives lines about the progress.
 
@@ -71,13 +77,15 @@ def build(
     source = find_source(name)
     if source.build is None:
         raise ArgumentError(f"'{name}' cannot be built: {_otherwise(source)}")
+    if weak and "weak" not in source.options:
+        raise ArgumentError(f"weak must be left out for '{name}', for which no expert is trained")
     samples = source.default_samples if samples is None else samples
-    request = BuildRequest(samples, seed, seconds, say)
-    with _build_lock(_stem(name, samples, seed), say):
-        there = find_built(name, samples, seed)
+    request = BuildRequest(samples, seed, seconds, say, weak)
+    with _build_lock(_stem(name, samples, seed, weak=weak), say):
+        there = find_built(name, samples, seed, weak=weak)
         if there is not None and not again:
             try:
-                check_built(source, there)
+                check_built(source, there, **({"weak": True} if weak else {}))
             except FileError as error:
                 say(f"{error}. It is built again now")
             else:
@@ -86,9 +94,15 @@ def build(
         return _build(source, request)
 
 
-def built_sets(name: str) -> tuple[BuiltSet, ...]:
-    """The sets of this name in the cache folder, smallest first; nothing is checked yet."""
-    pattern = re.compile(rf"{re.escape(name)}-samples(\d+)-seed(\d+)(\.safetensors)?")
+def built_sets(name: str, *, weak: bool = False) -> tuple[BuiltSet, ...]:
+    """The sets of this name in the cache folder, smallest first; nothing is checked yet.
+
+    Args:
+        name: Of the data set.
+        weak: Those of weak experts, in place of the others.
+    """
+    end = _WEAK if weak else ""
+    pattern = re.compile(rf"{re.escape(name)}-samples(\d+)-seed(\d+){end}(\.safetensors)?")
     folder = data_folder()
     if not folder.is_dir():
         return ()
@@ -100,10 +114,17 @@ def built_sets(name: str) -> tuple[BuiltSet, ...]:
     return tuple(sorted(found, key=lambda one: (one.samples, one.seed)))
 
 
-def find_built(name: str, samples: int, seed: int) -> BuiltSet | None:
-    """The set of this size and seed in the cache folder, or None; nothing is checked yet."""
+def find_built(name: str, samples: int, seed: int, *, weak: bool = False) -> BuiltSet | None:
+    """The set of this size and seed in the cache folder, or None; nothing is checked yet.
+
+    Args:
+        name: Of the data set.
+        samples: Requested number of rows.
+        seed: Requested seed.
+        weak: That of a weak expert, in place of the other.
+    """
     wanted = (samples, seed)
-    return next((s for s in built_sets(name) if (s.samples, s.seed) == wanted), None)
+    return next((s for s in built_sets(name, weak=weak) if (s.samples, s.seed) == wanted), None)
 
 
 def check_built(source: Source, built: BuiltSet, **options: object) -> tuple[RawData, str]:
@@ -145,7 +166,8 @@ def _build_lock(stem: str, say: Callable[[str], None]) -> Iterator[None]:
 
 def _build(source: Source, request: BuildRequest) -> Path:
     assert source.build is not None
-    folder, stem = data_folder(), _stem(source.name, request.samples, request.seed)
+    folder = data_folder()
+    stem = _stem(source.name, request.samples, request.seed, weak=request.weak)
     remove_drafts(folder, stem)  # of a process that was killed, before the disk is filled
     draft = draft_path(folder / stem)
     try:
@@ -160,8 +182,8 @@ def _build(source: Source, request: BuildRequest) -> Path:
     return path
 
 
-def _stem(name: str, samples: int, seed: int) -> str:
-    return f"{name}-samples{samples}-seed{seed}"
+def _stem(name: str, samples: int, seed: int, *, weak: bool) -> str:
+    return f"{name}-samples{samples}-seed{seed}{_WEAK if weak else ''}"
 
 
 def _otherwise(source: Source) -> str:

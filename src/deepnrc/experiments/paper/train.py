@@ -33,13 +33,15 @@ def build_data(plans: Sequence[Plan], say: Callable[[str], None]) -> None:
             seen.add(key)
             if data.samples is None and check_fetched(source) is not None:
                 continue
-            if find_built(*key) is None:
+            weak = bool(data.options.get("weak"))
+            if find_built(*key) is None and not (weak and find_built(*key, weak=True)):
                 say(f"building '{data.name}' with {samples:,} samples and seed {data.seed}")
                 build(
                     data.name,
                     samples=samples,
                     seed=data.seed,
                     seconds=plan.build_seconds,
+                    weak=weak,
                     say=say,
                 )
 

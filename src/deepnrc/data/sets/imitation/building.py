@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 
 from deepnrc.data.access.cache import load_tensors, rebuild_command, save_tensors
-from deepnrc.data.sets.imitation.experts import load_or_train
+from deepnrc.data.sets.imitation.experts import load_or_train, weakness
 from deepnrc.data.sets.imitation.playing import Act, play
 from deepnrc.data.sets.imitation.reacher_expert import expert_action
 from deepnrc.data.sets.imitation.recipes import Recipe
 from deepnrc.data.sets.imitation.tasks import REACHER, Task
 from deepnrc.data.source import BuildRequest, RawData
+from deepnrc.errors import DataError, FileError
 
 __all__ = ["build_scripted", "build_trained", "read_built"]
 
@@ -53,12 +54,20 @@ def build_trained(
 
     Raises:
         ArgumentError: gymnasium, MuJoCo or stable-baselines3 is not installed.
+        DataError: The expert reaches less than the recipe's return, and the request is not for a
+            weak set.
         FileError: A file cannot be written.
     """
     teacher = load_or_train(
         task, seed=request.seed, seconds=request.seconds, say=request.say, recipe=recipe
     )
     facts = teacher.facts
+    weak = weakness(task, facts, recipe)
+    if weak and not request.weak:
+        raise DataError(
+            f"{weak}, or store the set under another name with `deepnrc data build {task.name} "
+            "--weak`"
+        )
     made_by = (
         f"an expert in {task.environment}, trained with PPO on this machine "
         f"(mean return {facts['mean_return']:.0f})"
@@ -105,13 +114,24 @@ def _write_pairs(
     )
 
 
-def read_built(task: Task, path: Path) -> RawData:
+def read_built(task: Task, path: Path, *, weak: bool = False) -> RawData:
     """Read what `build_scripted` or `build_trained` wrote.
 
+    Args:
+        task: That it was built for.
+        path: The file.
+        weak: Whether the expert may be weaker than its recipe asks.
+
     Raises:
-        FileError: The file is missing, damaged or altered; the message says how to build it.
+        FileError: The file is missing, damaged or altered, or its expert is too weak; the message
+            says how to build it.
     """
-    tensors, description = load_tensors(path, rebuild=rebuild_command(task.name, path))
+    rebuild = rebuild_command(task.name, path)
+    tensors, description = load_tensors(path, rebuild=rebuild)
+    training = description["provenance"].get("training")
+    why = weakness(task, training) if training and not weak else ""
+    if why:
+        raise FileError(f"{path}: {why}; build it again with `{rebuild} --again`")
     return RawData(
         inputs=tensors["inputs"],
         targets=tensors["targets"],

@@ -1,8 +1,10 @@
 """The trained experts for Swimmer and Hopper, kept in the cache folder with their returns."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deepnrc.data.access.cache import data_folder, load_tensors, save_tensors
 from deepnrc.data.sets.imitation.playing import Played, play
@@ -11,8 +13,10 @@ from deepnrc.data.sets.imitation.recipes import RECIPES, Recipe
 from deepnrc.data.sets.imitation.tasks import Task
 from deepnrc.data.sets.imitation.training import Trained, train
 from deepnrc.errors import FileError
+from deepnrc.storage.atomic import remove_drafts
+from deepnrc.storage.lock import file_lock
 
-__all__ = ["Expert", "expert_path", "load_or_train"]
+__all__ = ["Expert", "expert_path", "load_or_train", "weakness"]
 
 EVALUATION_EPISODES = 10
 EVALUATION_STREAM = 1  # of the episodes that evaluate an expert; those of the data sets are 0
@@ -64,14 +68,40 @@ def load_or_train(
     """
     recipe = RECIPES[task.name] if recipe is None else recipe
     limit = recipe.seconds if seconds is None else seconds
-    whole, cut = expert_path(task, seed=seed), expert_path(task, seed=seed, cut_at=limit)
+    whole = expert_path(task, seed=seed)
+
+    def on_busy(holder: str) -> None:
+        say(f"{task.environment}: {holder} is training this expert; waiting for it")
+
+    with file_lock(whole.with_name(f".{whole.name}.lock"), on_busy):
+        return _load_or_train(task, recipe, whole, seed=seed, limit=limit, say=say)
+
+
+def _load_or_train(
+    task: Task,
+    recipe: Recipe,
+    whole: Path,
+    *,
+    seed: int,
+    limit: float,
+    say: Callable[[str], None],
+) -> Expert:
+    """As `load_or_train`, while no other process trains the same expert."""
+    cut = expert_path(task, seed=seed, cut_at=limit)
+    for path in (whole, cut):
+        remove_drafts(path.parent, path.name)  # of processes that were killed
     for path in (whole, cut):
         kept = _kept(path, recipe, say)
         if kept is not None:
             say(f"{task.environment}: using the expert in {path}")
             return kept
 
-    trained = train(task.environment, recipe, seed=seed, seconds=seconds, say=say)
+    if limit < recipe.usual_seconds:
+        say(
+            f"{task.environment}: {limit:g} s are less than the training usually takes, "
+            f"{recipe.usual_seconds:g} s on a free core"
+        )
+    trained = train(task.environment, recipe, seed=seed, seconds=limit, say=say)
     evaluation = play(
         task.environment,
         trained.policy,
@@ -86,6 +116,29 @@ def load_or_train(
     )
     save_tensors(cut if trained.cut else whole, trained.policy.to_tensors(), facts)
     return Expert(trained.policy, facts)
+
+
+def weakness(task: Task, facts: Mapping[str, Any], recipe: Recipe | None = None) -> str:
+    """Why an expert is too weak for a set, and what to do; empty where it is not.
+
+    Args:
+        task: That the expert was trained for.
+        facts: Of the expert.
+        recipe: In place of the task's own, with which facts of another recipe are not compared.
+    """
+    chosen = RECIPES[task.name] if recipe is None else recipe
+    reached = facts.get("mean_return", math.inf)
+    if facts.get("recipe") != chosen.settings() or reached >= chosen.least_return:
+        return ""
+    why, remedy = "although it was trained to its end", "take another seed"
+    if facts.get("cut_by_time"):
+        why = f"as its training ended after {facts.get('steps'):,} of {chosen.steps:,} steps"
+        remedy = "give it more time, or no limit"
+    return (
+        f"an expert for {task.name} must reach a mean return of {chosen.least_return:g}; got "
+        f"{reached:.0f}, {why}: {remedy} (usually {chosen.usual_seconds:g} s on a free core), or "
+        f"get a published set with `deepnrc data fetch {task.name}`"
+    )
 
 
 def _facts(

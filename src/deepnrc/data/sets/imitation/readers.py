@@ -17,7 +17,7 @@ SUFFIXES = (".hdf5", ".h5", JAT_SUFFIX)
 MINARI_FILE = "main_data.hdf5"
 
 
-def read_real(task: Task, path: Path) -> RawData:
+def read_real(task: Task, path: Path, *, weak: bool = False) -> RawData:
     """Read an expert set of Minari, D4RL or JAT from disk.
 
     Args:
@@ -25,6 +25,8 @@ def read_real(task: Task, path: Path) -> RawData:
         path: A Minari folder, its ``main_data.hdf5``, a D4RL file, a Parquet file of JAT, or a
             folder of such files of one kind, which are read in the order of their names. If some
             are named ``train…``, the others (JAT's ``test`` split) are left out.
+
+        weak: Of built sets; it has no effect here.
 
     Returns:
         All pairs in stored order, float32; Reacher-v4 and older have an eleventh input column.

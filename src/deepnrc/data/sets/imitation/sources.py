@@ -37,6 +37,11 @@ def _source(task: tasks.Task, summary: str, also: str = "") -> Source:
                 sha256=None,
             ),
         ),
+        options={}
+        if task == tasks.REACHER
+        else {
+            "weak": "whether a set of a weak expert, of `build --weak`, is enough; by default not"
+        },
         extra="imitation",
     )
 
