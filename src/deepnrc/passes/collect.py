@@ -219,7 +219,8 @@ def _collected(
             "number of the sample of each"
         )
     assert run.evidence is not None
-    placed = placed_layers(called, run.evidence, head)
+    assert run.pairing is not None
+    placed = placed_layers(called, run.evidence, run.pairing.notes, head)
     names = {layer.name.partition("#")[0] for layer in called}
     unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
     classify = options.task == "classification"

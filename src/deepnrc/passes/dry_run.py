@@ -97,7 +97,7 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
         if run.pairing is None or run.evidence is None:
             raise DataError("the batch or loader holds no sample: pass one with at least two")
         t, samples = one.targets.dim, one.targets.batch_samples
-        called = placed_layers(one.layers(), run.evidence)
+        called = placed_layers(one.layers(), run.evidence, run.pairing.notes)
         names = {layer.name.partition("#")[0] for layer in called}
         unseen = [LayerCollection.unseen(layer) for layer in layers if layer.name not in names]
     return DryRun(

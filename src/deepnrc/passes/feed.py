@@ -10,6 +10,7 @@ from torch import Tensor
 from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.masks import Masks
 from deepnrc.activations.outputs import select_output
 from deepnrc.activations.rows import Rows
 from deepnrc.errors import ArgumentError, DataError, DeepNRCError
@@ -140,7 +141,7 @@ class Feed:
     def start_batch(
         self,
         targets: Mapping[str, Any],
-        mask: Tensor | None,
+        masks: Masks,
         evidence: BatchEvidence | None,
         readings: Mapping[str, Reading],
     ) -> None:
@@ -150,7 +151,7 @@ class Feed:
             with _naming(name):
                 if one.targets.needs_classes and evidence is not None:
                     one.targets.find_classes(given, evidence.predictions[name], reading)
-                one.start_batch(given, mask, reading)
+                one.start_batch(given, masks, reading)
         self.batches += 1
 
     def wants(self, key: str) -> bool:

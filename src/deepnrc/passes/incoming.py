@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.masks import Masks
 from deepnrc.activations.rows import Rows
 from deepnrc.passes.pairing import Pairing
 from deepnrc.support.undefined import Undefined
@@ -22,14 +23,14 @@ class Incoming:
         calls: ``"pooled"`` or ``"separate"``.
         samples: In the batch.
         batch: As the loader gave it, for reduction functions.
-        mask: Samples × positions that count; None: all.
+        masks: Of the batch.
     """
 
     def __init__(
-        self, pairing: Pairing, calls: str, samples: int, batch: Any, mask: Tensor | None
+        self, pairing: Pairing, calls: str, samples: int, batch: Any, masks: Masks
     ) -> None:
         self._pairing, self._rule = pairing, calls
-        self._samples, self._batch, self._mask = samples, batch, mask
+        self._samples, self._batch, self._masks = samples, batch, masks
         self._calls: Counter[str] = Counter()
 
     def call(self, name: str, entering: Entering) -> tuple[int, str]:
@@ -47,5 +48,5 @@ class Incoming:
             call,
             samples=self._samples,
             batch=self._batch,
-            mask=self._mask,
+            masks=self._masks,
         )

@@ -42,7 +42,10 @@ class MeasureOptions:
             function of (layer name, activation) or (layer name, activation, batch) that returns
             the rows, or (rows, number of the sample of each row).
         mask: Which positions count: the key of a samples × positions mask in the batch, or a
-            function of the batch. None: what a mapping holds under ``attention_mask``. False: all
+            function of the batch that returns one, or several by pattern of layer names,
+            ``{"encoder.*": …, "decoder.*": …}``. True, 1, or 0 where it is added to scores, is what
+            counts. None: what a mapping holds under ``attention_mask`` and
+            ``decoder_attention_mask``, each for layers of its number of positions. False: all
             count.
         output: Which of a model's outputs are the predictions: a key, an index, an attribute or a
             function. None: what it returns, or its ``logits``.

@@ -9,6 +9,7 @@ from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.activations.evidence.layout import Glimpse, Layout, alike, find_layout
 from deepnrc.activations.kinds.part import Entering, Padded, values_of
 from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.masks import Masks
 from deepnrc.activations.rows import Reduce, Rows, custom_rows, reduced_rows
 from deepnrc.support.undefined import Undefined
 
@@ -22,6 +23,7 @@ class Pairing:
 
     Attributes:
         masked: Layers whose rows left out positions.
+        notes: By layer: of masks that do not fit.
         positions: Sizes of the axes of positions, by the layer's name.
         missed: Whether rows entered a call that was given none in the part, as where samples are
             routed to experts.
@@ -40,6 +42,7 @@ class Pairing:
         self._looks: int = 1 if before is None else before._looks + 1
         self.missed = False
         self.masked: set[str] = set() if before is None else before.masked
+        self.notes: dict[str, str] = {} if before is None else before.notes
         self.positions: dict[str, tuple[int, ...]] = {} if before is None else before.positions
 
     def wants_another(self, samples: int) -> bool:
@@ -71,7 +74,7 @@ class Pairing:
         *,
         samples: int,
         batch: Any,
-        mask: Tensor | None,
+        masks: Masks,
     ) -> Rows | Undefined:
         """Rows of one call of a layer, or why it has none.
 
@@ -81,7 +84,7 @@ class Pairing:
             call: Number of the call within the batch.
             samples: In the batch.
             batch: As the loader gave it.
-            mask: Samples × positions that count; None: all.
+            masks: Of the batch.
         """
         name = layer.name
         if isinstance(entering, Undefined):
@@ -104,13 +107,16 @@ class Pairing:
                 f"its input holds {len(features)} samples in a batch of {samples} targets"
             )
         self.positions[name] = grid = tuple(features.shape[1:-1])
-        if mask is not None and tuple(mask.shape) != (samples, math.prod(grid)):
-            mask = None
+        mask = masks.of_layer(name, grid)
+        if isinstance(mask, Undefined):
+            return mask
         if isinstance(entering, Padded):
             mask = entering.kept if mask is None else entering.kept & mask.to(features.device)
         if mask is not None:
             self.masked.add(name)
             mask = mask.to(features.device)
+        elif masks.found and math.prod(grid) > 1:
+            self.notes[name] = f"no mask has its {math.prod(grid)} positions: all of them count"
         return reduced_rows(features, self._reduce, spatial=bool(layer.spatial_axes), mask=mask)
 
     def grid(

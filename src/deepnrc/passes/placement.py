@@ -1,6 +1,6 @@
 """Where the layers that a pass saw stand on the way from the inputs to the predictions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from deepnrc.activations.evidence.gather import BatchEvidence
@@ -11,14 +11,17 @@ __all__ = ["last_layer_name", "placed_layers"]
 
 
 def placed_layers(
-    called: Iterable[LayerCollection], evidence: BatchEvidence, head: str = ""
+    called: Iterable[LayerCollection],
+    evidence: BatchEvidence,
+    notes: Mapping[str, str],
+    head: str = "",
 ) -> list[LayerCollection]:
     """Layers on the way to a head's predictions first, from the inputs on; then side branches."""
 
     def by_depth(layer: LayerCollection) -> tuple[bool, int]:
         return not layer.on_path, layer.depth if layer.on_path else 0
 
-    return sorted((_placed(layer, evidence, head) for layer in called), key=by_depth)
+    return sorted((_placed(layer, evidence, notes, head) for layer in called), key=by_depth)
 
 
 def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: int) -> str | None:
@@ -36,12 +39,15 @@ def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: in
     return found[-1] if found else None
 
 
-def _placed(layer: LayerCollection, evidence: BatchEvidence, head: str) -> LayerCollection:
+def _placed(
+    layer: LayerCollection, evidence: BatchEvidence, found: Mapping[str, str], head: str
+) -> LayerCollection:
     """The layer with its place among the others, as the evidence shows it."""
-    trail = evidence.layers.get(layer.name.partition("#")[0])
+    name = layer.name.partition("#")[0]
+    trail = evidence.layers.get(name)
     if trail is None:
         return layer
-    notes = layer.notes
+    notes = layer.notes + ((found[name],) if name in found else ())
     if trail.calls > 1 and "#" not in layer.name:
         notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
     return replace(layer, depth=trail.depth, on_path=head in trail.serves, notes=notes)

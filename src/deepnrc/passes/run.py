@@ -17,7 +17,7 @@ from deepnrc.activations.evidence.samples import samples_from
 from deepnrc.activations.input_hooks import InputHooks
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
-from deepnrc.activations.masks import batch_mask, unused_masks
+from deepnrc.activations.masks import Masks, batch_masks
 from deepnrc.activations.nests import cast_inputs, to_device
 from deepnrc.activations.preserved_state import preserved_state
 from deepnrc.errors import ArgumentError, DataError
@@ -63,6 +63,7 @@ class Run:
         self._incoming: Incoming | None = None  # None: what enters layers is passed over
         self.pairing: Pairing | None = None
         self.evidence: BatchEvidence | None = None
+        self._masks_seen = False
         self._readings: dict[str, Reading] = {}
         self.notes: tuple[str, ...] = ()
         self._dtype: torch.dtype | None = None  # that inputs are cast to
@@ -95,17 +96,17 @@ class Run:
                 predict = functools.partial(self._predict, forward, feed, targets)
                 first = self.pairing is None
                 if samples and (self.pairing is None or self.pairing.wants_another(samples)):
-                    self._look(batch, inputs, samples, predict)
+                    self._look(inputs, samples, predict)
                 if samples and first:
                     grids = functools.cache(
                         functools.partial(self._grids, predict, inputs, samples)
                     )
                     self._readings = feed.readings(targets, functools.partial(self._shown, grids))
-                mask = batch_mask(options.mask, batch, inputs)
-                feed.start_batch(targets, mask, self.evidence, self._readings)
+                masks = self._masks(batch, inputs, samples)
+                feed.start_batch(targets, masks, self.evidence, self._readings)
                 if self.pairing is not None:  # an empty batch shows nothing
                     calls = options.calls
-                    self._incoming = Incoming(self.pairing, calls, samples, batch, mask)
+                    self._incoming = Incoming(self.pairing, calls, samples, batch, masks)
                 if plan is not None and feed.batches == 1:
                     bar.say(plan({name: one.targets.dim for name, one in feed.passes.items()}))
                 feed.end_batch(predict(self._cast(inputs)))
@@ -159,7 +160,7 @@ class Run:
                 raise
         return gathered()
 
-    def _look(self, batch: Any, inputs: Any, samples: int, predict: Callable[[Any], Any]) -> None:
+    def _look(self, inputs: Any, samples: int, predict: Callable[[Any], Any]) -> None:
         """Find out from a part of the first batch what the layers are to the predictions."""
         options = self._options
         before, first = self.evidence, self.pairing is None
@@ -169,18 +170,24 @@ class Run:
         self.pairing = Pairing(options.reduce, self.evidence, self.pairing)
         if not first:
             return
-        unused = unused_masks(options.mask, batch, inputs)
-        if unused:
-            self.notes += (
-                f"the batches hold {', '.join(map(repr, unused))}, which is not used: pass mask= "
-                "if it says which positions are padding",
-            )
         ignored = () if options.forward is not None else ignored_keys(self._model, inputs)
         if ignored:
             self.notes += (
                 f"the model does not take {', '.join(map(repr, ignored))} of the batches, which "
                 "is left out",
             )
+
+    def _masks(self, batch: Any, inputs: Any, samples: int) -> Masks:
+        reduce, first = self._options.reduce, not self._masks_seen
+        each = reduce != "samples" and not callable(reduce)
+        masks = batch_masks(self._options.mask, batch, inputs, samples, each=each)
+        if first and masks.unused:
+            self.notes += (
+                f"the batches hold {', '.join(map(repr, masks.unused))}, which is not used: pass "
+                "mask= if it says which positions are padding",
+            )
+        self._masks_seen = True
+        return masks
 
     def _shown(self, grids: Callable[[], Grids], head: str) -> Shown:
         """What the evidence says of a head's predictions and of the layers before them."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from deepnrc.activations.evidence.last_layer import gives_predictions
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
+from deepnrc.activations.masks import NO_MASKS, Masks
 from deepnrc.activations.rows import Rows
 from deepnrc.errors import DataError, FeatureRangeError, NonFiniteError
 from deepnrc.passes.collection import LayerCollection
@@ -141,16 +142,16 @@ class Pass:
         return {name: started for name, started in sums.items() if started is not None}
 
     def start_batch(
-        self, targets: Any, mask: Tensor | None = None, reading: Reading | None = None
+        self, targets: Any, masks: Masks = NO_MASKS, reading: Reading | None = None
     ) -> None:
         """Take in a batch, before the model runs.
 
         Args:
             targets: Of its samples.
-            mask: Samples × positions that count; None: all.
+            masks: Of the batch.
             reading: Of the targets' axes; None: as the options say.
         """
-        self.targets.read(targets, mask, reading)
+        self.targets.read(targets, masks, reading)
 
     def end_batch(self, predictions: Any) -> None:
         """Take in a batch's predictions, after the model ran.

@@ -1,6 +1,5 @@
 """The targets of a pass: read batch by batch, summed, and paired with the rows of layers."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from deepnrc.activations.batches import target_rows
 from deepnrc.activations.labels import classes_of, one_hot_rows
+from deepnrc.activations.masks import NO_MASKS, Masks
 from deepnrc.activations.rows import Rows, axes_of_positions
 from deepnrc.errors import DataError
 from deepnrc.moments.record import Moments
@@ -87,12 +87,12 @@ class Targets:
             classes_of(np.ravel(given), predictions) if is_labels else classes_of(given, None)
         )
 
-    def read(self, given: Any, mask: Tensor | None = None, reading: Reading | None = None) -> None:
+    def read(self, given: Any, masks: Masks = NO_MASKS, reading: Reading | None = None) -> None:
         """Take in the targets of the next batch.
 
         Args:
             given: From the loader.
-            mask: Samples × positions that count; None: all.
+            masks: Of the batch.
             reading: Of its axes; None: as the options say.
 
         Raises:
@@ -106,7 +106,8 @@ class Targets:
         self.batch_samples = self._shape[0]
         self._grid = reading.grid(self._shape)
         self.kept = None
-        if self.per_position and mask is not None and mask.numel() == math.prod(self._cells):
+        mask = masks.of_targets(self._grid) if self.per_position else None
+        if mask is not None:
             self.kept = mask.cpu().flatten()
             given = _without_padding(given, reading, self.kept)
         self.rows = rows = self._rows(given, reading)
