@@ -2,7 +2,7 @@
 
 import fnmatch
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,17 +34,23 @@ class Masks:
     by_layer: bool = False
     unused: tuple[str, ...] = ()
 
-    def of_layer(self, name: str, grid: tuple[int, ...]) -> Tensor | Undefined | None:
+    def of_layer(
+        self, name: str, grid: tuple[int, ...], known: dict[str, str]
+    ) -> Tensor | Undefined | None:
         """The mask of a layer's positions; None where all count; or why it cannot be told.
 
         Args:
             name: Of the layer.
             grid: Sizes of the axes of its positions.
+            known: By layer, the key of the only mask that fitted in a batch before; added to.
         """
         if math.prod(grid) == 1:
             return None
         if not self.by_layer:
-            return self.of_grid(grid)
+            fits = self._fitting(grid)
+            if len(fits) == 1:
+                known.setdefault(name, next(iter(fits)))
+            return fits[known[name]] if known.get(name) in fits else self.of_grid(grid)
         key = next((key for key in self.found if fnmatch.fnmatchcase(name, key)), None)
         if key is None:
             return None
@@ -54,10 +60,27 @@ class Masks:
             return Undefined(f"mask= has {width} positions for '{key}', its input {count}")
         return mask
 
+    def check(self, layers: Iterable[str]) -> None:
+        """Refuse a pattern that matches no layer.
+
+        Raises:
+            ArgumentError: There is one.
+        """
+        names = list(layers)
+        for key in self.found if self.by_layer else ():
+            if not any(fnmatch.fnmatchcase(name, key) for name in names):
+                raise ArgumentError(
+                    f"mask= gives a mask for {key!r}, which matches no layer that is measured: "
+                    f"there are {', '.join(map(repr, names[:5]))}{', …' * (len(names) > 5)}"
+                )
+
+    def _fitting(self, grid: tuple[int, ...]) -> dict[str, Tensor]:
+        spreads = {key: _spread(x, grid) for key, x in self.found.items()}
+        return {key: x for key, x in spreads.items() if x is not None}
+
     def of_grid(self, grid: tuple[int, ...]) -> Tensor | Undefined | None:
         """The mask that has these positions."""
-        spreads = {key: _spread(x, grid) for key, x in self.found.items()}
-        fits = {key: x for key, x in spreads.items() if x is not None}
+        fits = self._fitting(grid)
         first = next(iter(fits.values()), None)
         if first is not None and not all(torch.equal(first, x) for x in fits.values()):
             return Undefined(

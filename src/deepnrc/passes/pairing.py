@@ -43,6 +43,7 @@ class Pairing:
         self.missed = False
         self.masked: set[str] = set() if before is None else before.masked
         self.notes: dict[str, str] = {} if before is None else before.notes
+        self._mask_keys: dict[str, str] = {} if before is None else before._mask_keys
         self.positions: dict[str, tuple[int, ...]] = {} if before is None else before.positions
 
     def wants_another(self, samples: int) -> bool:
@@ -107,7 +108,7 @@ class Pairing:
                 f"its input holds {len(features)} samples in a batch of {samples} targets"
             )
         self.positions[name] = grid = tuple(features.shape[1:-1])
-        mask = masks.of_layer(name, grid)
+        mask = masks.of_layer(name, grid, self._mask_keys)
         if isinstance(mask, Undefined):
             return mask
         if isinstance(entering, Padded):

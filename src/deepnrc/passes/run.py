@@ -181,6 +181,8 @@ class Run:
         reduce, first = self._options.reduce, not self._masks_seen
         each = reduce != "samples" and not callable(reduce)
         masks = batch_masks(self._options.mask, batch, inputs, samples, each=each)
+        if first:
+            masks.check(self._by_name)
         if first and masks.unused:
             self.notes += (
                 f"the batches hold {', '.join(map(repr, masks.unused))}, which is not used: pass "
