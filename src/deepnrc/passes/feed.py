@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
 from deepnrc.activations.kinds.part import Entering

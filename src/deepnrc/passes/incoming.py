@@ -3,8 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from torch import Tensor
-
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import Masks
