@@ -65,6 +65,23 @@ def test_an_exported_graph():
         deepnrc.measure(module, [(x, y)])
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_inputs(layout):
+    class Ragged(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 8), nn.Linear(8, 2)
+
+        def forward(self, rows):
+            return self.second(torch.stack([r.mean(0) for r in self.first(rows).unbind()]))
+
+    rows = torch.nested.nested_tensor([torch.randn(k, 3) for k in (2, 5, 3)], layout=layout)
+    message = "layer 'first' is given a nested tensor, .* make it dense"
+    with pytest.raises(LayerError, match=message):
+        deepnrc.measure(Ragged(), [(rows, torch.randn(3, 2))])
+
+
 def test_sparse_inputs():
     x, y = regression_data(40)
     with pytest.raises(LayerError, match=r"layer '0' is given a sparse tensor, .* make it dense"):

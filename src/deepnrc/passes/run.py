@@ -252,7 +252,10 @@ def _leading_size(inputs: Any) -> int | None:
     """Size of the first axis of the first tensor among the inputs."""
     tensors = (x for x in tree_leaves(inputs) if isinstance(x, Tensor | np.ndarray) and x.ndim)
     first = next(tensors, None)
-    return None if first is None else len(first)
+    if first is None:
+        return None
+    # A nested tensor has a size along its first axis, and no shape.
+    return int(first.size(0)) if isinstance(first, Tensor) else len(first)
 
 
 def _input_device(model: nn.Module, device: torch.device | str | None) -> torch.device:
