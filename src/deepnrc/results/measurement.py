@@ -13,14 +13,14 @@ from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.layer_table import layer_table
 from deepnrc.results.signal_values import signal_table
-from deepnrc.storage.documents import read_document, write_document
+from deepnrc.storage.documents import document_bytes, read_document, write_document
 from deepnrc.storage.records import plain, restored
 from deepnrc.support.text import Table, counted, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Measurement", "check_measurement", "load"]
+__all__ = ["Measurement", "check_measurement", "load", "measurement_bytes"]
 
 _VERSION = 2
 
@@ -215,6 +215,16 @@ def load(path: str | os.PathLike[str]) -> Measurement:
         path, {"measurement": _VERSION}, check=lambda record: check_measurement(record, path)
     )
     return Measurement.from_dict(record)
+
+
+def measurement_bytes(measurement: Measurement, **labels: str | int) -> bytes:
+    """The content of the file of `Measurement.save`, with labels of the run that it belongs to.
+
+    Args:
+        measurement: The record.
+        labels: As of `deepnrc.storage.documents.document_bytes`.
+    """
+    return document_bytes("measurement", _VERSION, measurement.to_dict(), **labels)
 
 
 def check_measurement(record: Mapping[str, Any], path: object) -> None:

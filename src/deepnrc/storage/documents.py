@@ -19,7 +19,14 @@ from deepnrc.storage.atomic import write_atomically
 from deepnrc.storage.reading import parse_json, read_bounded
 from deepnrc.support.text import shown
 
-__all__ = ["document_bytes", "json_bytes", "read_document", "read_labels", "write_document"]
+__all__ = [
+    "document_bytes",
+    "document_digest",
+    "json_bytes",
+    "read_document",
+    "read_labels",
+    "write_document",
+]
 
 _FORMAT = "deepnrc"
 _ENTRIES = {"format", "kind", "version", "sha256", "record"}
@@ -49,7 +56,7 @@ def document_bytes(
     """
     document = {"format": _FORMAT, "kind": kind, "version": version, **labels}
     whole = {**document, "record": dict(record)}
-    return json_bytes({**document, "sha256": _digest(whole), "record": whole["record"]})
+    return json_bytes({**document, "sha256": document_digest(whole), "record": whole["record"]})
 
 
 def write_document(
@@ -114,7 +121,7 @@ def read_document(
             f"{place} has the unknown entry '{shown(others[0])}': update deepnrc, or it was altered"
         )
     check(record)
-    if "sha256" in document and document["sha256"] != _digest(document):
+    if "sha256" in document and document["sha256"] != document_digest(document):
         raise FileError(
             f"{place} was altered after it was written: its SHA-256 differs from the one in it; "
             "restore it from a copy or make it again"
@@ -133,8 +140,8 @@ def read_labels(path: Path) -> dict[str, Any]:
     return {name: found[name] for name in sorted(_LABELS) if name in found}
 
 
-def _digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of everything but the digest, in its order and without spaces."""
+def document_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of everything in a document but the digest, in its order and without spaces."""
     content = {name: value for name, value in document.items() if name != "sha256"}
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()

@@ -20,7 +20,7 @@ from deepnrc.storage.atomic import replace_file
 from deepnrc.storage.reading import parse_json
 from deepnrc.support.text import shown
 
-__all__ = ["read_tensors", "write_tensors"]
+__all__ = ["read_tensors", "tensor_bytes", "write_tensors"]
 
 
 def write_tensors(
@@ -38,11 +38,16 @@ def write_tensors(
     Raises:
         FileError: The file cannot be written; an older one is unchanged.
     """
+    replace_file(path, tensor_bytes(layout, tensors, facts))
+
+
+def tensor_bytes(layout: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> bytes:
+    """The content of the file that `write_tensors` writes."""
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"layout": layout, "sha256": _digest(stored, facts), "description": facts}
     # Under one key, as safetensors writes several in a random order; and by `save`, because a
     # file mapped into memory on a full disk ends the process with a signal instead of an error.
-    replace_file(path, save(stored, metadata={"deepnrc": _finite(header)}))
+    return save(stored, metadata={"deepnrc": _finite(header)})
 
 
 def read_tensors(
@@ -115,5 +120,5 @@ def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, object] | None) -
     digest = hashlib.sha256(b"" if facts is None else _json(facts).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -51,7 +51,7 @@ def test_the_folder_holds_everything(finished):
     names = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
     epochs = ("000000", "000002", "000004", "000006")
     assert names == {
-        ".lock", "config.toml", "environment.json", "provenance.json", "log.jsonl",
+        ".lock", "config.toml", "manifest.json", "environment.json", "provenance.json", "log.jsonl",
         "sessions.jsonl", "checkpoints/latest.safetensors",
         *(f"checkpoints/epoch-{e}.safetensors" for e in epochs),
         *(f"measurements/epoch-{e}{part}.json" for e in epochs for part in ("", "-test")),
@@ -288,11 +288,11 @@ def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
     assert contents(tmp_path) == contents(path)
 
 
-def test_another_environment_is_said(finished, tmp_path):
-    run_until(3, config(), tmp_path)
-    path = tmp_path / "environment.json"
-    environment = json.loads(path.read_text())
-    path.write_text(json.dumps({**environment, "threads": 64}))
+def test_another_environment_is_said(finished, tmp_path, monkeypatch):
+    there = {**sessions.environment(torch.device("cpu")), "threads": 64}
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sessions, "environment", lambda device: there)
+        run_until(3, config(), tmp_path)
     lines = []
     run_experiment(config(), tmp_path, events=RunEvents(say=lines.append))
     assert "resumes after epoch 2" in lines
@@ -309,7 +309,8 @@ def test_a_damaged_state_is_refused(finished, tmp_path):
     latest = tmp_path / "run" / "checkpoints" / "latest.safetensors"
     latest.write_bytes(latest.read_bytes()[:-10])
     message = (
-        r"latest.safetensors' is not a complete safetensors file .* start again in another folder"
+        r"latest.safetensors' was altered after it was written: its SHA-256 differs from the one "
+        r"in manifest.json; restore it from a copy, or start again in another folder"
     )
     with pytest.raises(FileError, match=message):
         run_experiment(config(), tmp_path / "run")

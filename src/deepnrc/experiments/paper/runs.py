@@ -1,6 +1,5 @@
 """Finished runs, as figures and claims read them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,9 +9,10 @@ from deepnrc.errors import DataError
 from deepnrc.experiments.paper.plan import Plan
 from deepnrc.results.diagnosis import Diagnosis, diagnose
 from deepnrc.results.measurement import Measurement
-from deepnrc.results.measurement import load as load_measurement
+from deepnrc.storage.reading import read_json
+from deepnrc.training.runs.faults import refuse_fault
 from deepnrc.training.runs.folder import RunFolder
-from deepnrc.training.runs.log import read_log
+from deepnrc.training.runs.measured import load_log, load_measured
 from deepnrc.training.sweeps.expand import Member
 
 __all__ = ["FinishedRun", "GroupRuns"]
@@ -43,12 +43,12 @@ class FinishedRun:
     @cached_property
     def measurement(self) -> Measurement:
         """The measurement of the last epoch on the training data."""
-        return load_measurement(self.folder.measurement(self.epochs))
+        return self._measured("train")
 
     @cached_property
     def test(self) -> Measurement:
         """The measurement of the last epoch on the test data."""
-        return load_measurement(self.folder.measurement(self.epochs, "test"))
+        return self._measured("test")
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -58,19 +58,33 @@ class FinishedRun:
     @cached_property
     def log(self) -> list[dict[str, Any]]:
         """Losses and the like, one entry per epoch."""
-        return read_log(self.folder.log)
+        return load_log(self.folder)
 
     @cached_property
     def made_from(self) -> str:
         """The data that it was trained on, in words."""
-        made_from: str = json.loads(self.folder.provenance.read_text("utf-8"))["made_from"]
+        refuse_fault(self.folder.manifest(), self.folder.provenance)
+        made_from: str = read_json(self.folder.provenance)["made_from"]
         return made_from
 
     @cached_property
     def history(self) -> tuple[tuple[int, Measurement], ...]:
         """Each measured epoch with its measurement on the training data, ascending."""
-        epochs = self.folder.epochs()
-        return tuple((e, load_measurement(self.folder.measurement(e))) for e in epochs)
+        manifest = self.folder.manifest()
+        found = (
+            (epoch, load_measured(self.folder, epoch, manifest=manifest))
+            for epoch in self.folder.epochs()
+        )
+        return tuple((epoch, one) for epoch, one in found if one is not None)
+
+    def _measured(self, part: str) -> Measurement:
+        measurement = load_measured(self.folder, self.epochs, part)
+        if measurement is None:
+            raise DataError(
+                f"'{self.folder.measurement(self.epochs, part)}' is missing: the last epoch was "
+                f"not measured on the {part} part"
+            )
+        return measurement
 
     def settled_epoch(self, within: float = 0.1) -> int | None:
         """The epoch from which on the training loss stays close to its last value.

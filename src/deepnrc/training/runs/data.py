@@ -9,6 +9,7 @@ from deepnrc.data.dataset import Dataset
 from deepnrc.data.loading import load
 from deepnrc.errors import FileError
 from deepnrc.storage.documents import json_bytes
+from deepnrc.storage.reading import read_json
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.feed import Feed, InOrder, TensorFeed, make_feed
@@ -68,16 +69,27 @@ def load_data(config: ExperimentConfig) -> Dataset:
     )
 
 
-def check_provenance(folder: RunFolder, data: Dataset) -> None:
+def check_provenance(folder: RunFolder, provenance: Mapping[str, object]) -> None:
     """Refuse data that differ from those the run started with.
 
+    Args:
+        folder: Of the run.
+        provenance: Of the data.
+
     Raises:
-        FileError: The data differ; the message names how.
+        FileError: The data differ; the message names how. Or the file cannot be read.
     """
     if not folder.provenance.is_file():
         return
-    before = json.loads(folder.provenance.read_text(encoding="utf-8"))
-    now = json.loads(json_bytes(data.provenance))
+    try:
+        before = read_json(folder.provenance)
+        if not isinstance(before, dict):
+            raise FileError(f"'{folder.provenance}' is not a JSON object: it was altered")
+    except FileError as error:
+        raise FileError(
+            f"{error}; delete it and give the same command again, which writes it anew"
+        ) from error
+    now = json.loads(json_bytes(provenance))
     # Another version of this package reads the same rows.
     changed = differences({**before, "deepnrc": ""}, {**now, "deepnrc": ""})
     if changed:

@@ -3,6 +3,7 @@
 ::
 
     config.toml                              the experiment, every default written out
+    manifest.json                            size and SHA-256 of each file, up to the newest state
     environment.json                         versions, commit, hardware of the first session
     provenance.json                          where the data come from
     log.jsonl                                one line per epoch
@@ -12,6 +13,7 @@
     sessions.jsonl                           when each process started and ended, and its time
 
 Two runs of one configuration on one machine agree in every byte except for ``sessions.jsonl``.
+Files that belong to an epoch repeat the identity of their run.
 """
 
 import contextlib
@@ -34,6 +36,8 @@ from deepnrc.storage.lock import HeldLock, file_lock
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, plain_config, read_config
+from deepnrc.training.runs.faults import find_faults, refuse_fault
+from deepnrc.training.runs.manifest import RunManifest
 
 __all__ = ["RunFolder", "lock_folder", "named_folder"]
 
@@ -67,8 +71,19 @@ class RunFolder:
         ending = "" if part == "train" else f"-{part}"
         return self.measurements / f"epoch-{epoch:06d}{ending}.json"
 
+    def manifest(self) -> RunManifest | None:
+        """What the run has written; None before its first state, and of older versions.
+
+        Raises:
+            FileError: The manifest is damaged or was altered.
+        """
+        return RunManifest.read(self.path)
+
     def epochs(self) -> list[int]:
-        """Epochs with saved weights, ascending."""
+        """Epochs with saved weights, ascending; by the manifest, where there is one."""
+        manifest = self.manifest()
+        if manifest is not None:
+            return manifest.epochs()
         names = (_EPOCH.fullmatch(file.name) for file in self.latest.parent.glob("epoch-*"))
         return sorted(int(name[1]) for name in names if name)
 
@@ -76,8 +91,9 @@ class RunFolder:
         """The run's configuration.
 
         Raises:
-            FileError: The folder holds no run.
+            FileError: The folder holds no run, or the configuration was altered.
         """
+        refuse_fault(self.manifest(), self.config)
         if not self.config.is_file():
             raise FileError(f"'{self.path}' is not the folder of a run: it has no config.toml")
         return read_config(self.config)
@@ -89,9 +105,14 @@ class RunFolder:
         try:
             if differences(plain_config(self.read_config()), plain_config(config)):
                 return False  # the run itself will refuse it, and name the keys
-        except DeepNRCError:
-            return False  # the same for a damaged file
-        sessions = self.sessions.read_text(encoding="utf-8").splitlines()
+            manifest = self.manifest()
+            if manifest is not None and (
+                manifest.epoch < config.training.epochs or find_faults(manifest, by_size=True)
+            ):
+                return False  # what is lost is made again, or named
+            sessions = self.sessions.read_text(encoding="utf-8", errors="replace").splitlines()
+        except (DeepNRCError, OSError):
+            return False  # the run itself will say what is wrong
         return any(_is_end(line) for line in sessions)
 
     def refuse_another(self, config: ExperimentConfig) -> None:
@@ -100,6 +121,10 @@ class RunFolder:
         Raises:
             FileError: The folder holds other files or a run of another configuration, or is a file.
         """
+        manifest = self.manifest()
+        if manifest is not None and manifest.holds(self.config, config_text(config).encode()):
+            return  # the configuration's own file may even be damaged: it is written again
+        refuse_fault(manifest, self.config)
         if self.config.is_file():
             self._refuse_changes(plain_config(config))
             return
@@ -129,7 +154,8 @@ class RunFolder:
             remove_drafts(self.figures)
             for file in self.figures.iterdir():
                 refuse_link(file)
-        if not self.config.is_file():
+        manifest = self.manifest()
+        if not self.config.is_file() or (manifest is not None and manifest.fault(self.config)):
             replace_file(self.config, config_text(config).encode())
 
     def _refuse_changes(self, plain: Mapping[str, Any]) -> None:

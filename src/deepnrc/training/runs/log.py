@@ -1,5 +1,6 @@
 """The log of a run: one JSON object per epoch, appended; an incomplete last line is no entry."""
 
+import hashlib
 import io
 import json
 import os
@@ -10,7 +11,7 @@ from typing import Any
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import open_plain, sync_file, write_errors
 
-__all__ = ["RunLog", "last_entry", "read_log"]
+__all__ = ["RunLog", "last_entry", "log_prefix", "read_log"]
 
 _TAIL = 65536  # bytes from the end of a log in which its last complete line is looked for
 
@@ -37,7 +38,9 @@ class RunLog:
                 f"'{path}' holds {len(entries)} complete lines, but the checkpoint is of epoch "
                 f"{epoch}: the log was shortened or altered; start again in another folder"
             )
-        self._size = sum(map(len, entries[:epoch]))
+        kept = b"".join(entries[:epoch])
+        self._size, self._entries = len(kept), epoch
+        self._digest = hashlib.sha256(kept)
         with write_errors(path):
             os.ftruncate(self._file.fileno(), self._size)
 
@@ -57,6 +60,13 @@ class RunLog:
                 os.ftruncate(self._file.fileno(), self._size)
                 raise
         self._size += len(line)
+        self._entries += 1
+        self._digest.update(line)
+
+    @property
+    def written(self) -> tuple[int, str, int]:
+        """Bytes, their SHA-256, and the number of entries."""
+        return self._size, self._digest.hexdigest(), self._entries
 
     def sync(self) -> None:
         """Force the appended lines to the disk."""
@@ -100,6 +110,19 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             raise FileError(f"'{path}' line {number} is not a JSON object: it was altered")
         entries.append(entry)
     return entries
+
+
+def log_prefix(path: Path, epoch: int) -> tuple[int, str, int]:
+    """What `RunLog.written` gives of the entries up to an epoch.
+
+    Raises:
+        FileError: The log cannot be read.
+    """
+    try:
+        kept = b"".join(_complete_lines(path)[:epoch])
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
+    return len(kept), hashlib.sha256(kept).hexdigest(), epoch
 
 
 def last_entry(path: Path) -> dict[str, Any] | None:

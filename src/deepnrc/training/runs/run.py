@@ -8,12 +8,12 @@ from torch import nn
 
 from deepnrc.data.dataset import Dataset
 from deepnrc.results.measurement import Measurement
-from deepnrc.results.measurement import load as load_measurement
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.epoch.result import EpochResult
 from deepnrc.training.epoch.state import train_epoch as train_epoch_alone
 from deepnrc.training.runs.data import TrainingData, load_data
 from deepnrc.training.runs.folder import RunFolder
+from deepnrc.training.runs.measured import load_measured
 from deepnrc.training.runs.session import RunEvents, Session
 
 __all__ = ["RunEvents", "RunResult", "run_experiment"]
@@ -95,5 +95,5 @@ def run_experiment(
 
 
 def _last_measurements(folder: RunFolder, epoch: int) -> dict[str, Measurement]:
-    paths = {part: folder.measurement(epoch, part) for part in ("train", "test")}
-    return {part: load_measurement(path) for part, path in paths.items() if path.is_file()}
+    found = {part: load_measured(folder, epoch, part) for part in ("train", "test")}
+    return {part: measurement for part, measurement in found.items() if measurement is not None}

@@ -13,6 +13,7 @@ from deepnrc.training.epoch.feed import InOrder, make_feed
 from deepnrc.training.epoch.network import make_model
 from deepnrc.training.runs.checkpoint import load_weights
 from deepnrc.training.runs.data import check_provenance, load_data, probe
+from deepnrc.training.runs.faults import refuse_fault
 from deepnrc.training.runs.folder import RunFolder
 
 __all__ = ["SavedRun", "load_run"]
@@ -49,7 +50,8 @@ def load_run(path: Path, epoch: int | None = None) -> SavedRun:
         epoch: One of those with saved weights; None is the last of them.
 
     Raises:
-        FileError: The folder holds no run, or no weights of this epoch, or the data have changed.
+        FileError: The folder holds no run, or no weights of this epoch, or the data have changed,
+            or a file that is read was altered.
     """
     folder = RunFolder(path)
     config = folder.read_config()
@@ -63,8 +65,12 @@ def load_run(path: Path, epoch: int | None = None) -> SavedRun:
             f"nearest is {min(epochs, key=lambda kept: abs(kept - wanted))}, the last {epochs[-1]}"
         )
     data = load_data(config)
-    check_provenance(folder, data)
+    manifest = folder.manifest()
+    refuse_fault(manifest, folder.provenance)
+    refuse_fault(manifest, folder.weights(wanted))
+    check_provenance(folder, data.provenance)
     t = data.train.targets.shape[1]
     model = make_model(config.model, data.train.inputs, t, seed=config.seed)
-    load_weights(folder.weights(wanted), model)
+    run = "" if manifest is None else manifest.run
+    load_weights(folder.weights(wanted), model, run=run, epoch=wanted)
     return SavedRun(config, data, model.eval(), wanted)

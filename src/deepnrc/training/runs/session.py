@@ -5,16 +5,20 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from deepnrc.monitoring.monitor import Monitor, MonitorRecord
-from deepnrc.storage.atomic import open_plain, replace_file, write_errors
+from deepnrc.results.measurement import measurement_bytes
+from deepnrc.storage.atomic import open_plain, replace_file, sync_folder, write_errors
 from deepnrc.storage.documents import json_bytes
+from deepnrc.storage.reading import read_json
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.epoch.loop import check_loss
@@ -23,11 +27,12 @@ from deepnrc.training.epoch.objective import make_objective
 from deepnrc.training.epoch.optimizer import decay_text, learning_rate, make_optimizer
 from deepnrc.training.epoch.result import EpochResult, squared_error
 from deepnrc.training.epoch.state import TrainingState
-from deepnrc.training.runs.checkpoint import load_state, save_state, save_weights
-from deepnrc.training.runs.data import TrainingData, check_provenance, in_batches, probe
+from deepnrc.training.runs.checkpoint import load_weights, state_bytes, weights_bytes
+from deepnrc.training.runs.data import TrainingData, in_batches, probe
 from deepnrc.training.runs.environment import environment
 from deepnrc.training.runs.folder import RunFolder, lock_folder
 from deepnrc.training.runs.log import RunLog
+from deepnrc.training.runs.recovery import lost_measurements, recover
 
 __all__ = ["RunEvents", "Session", "initial_state"]
 
@@ -102,6 +107,7 @@ class Session:
         self.description = self._describe()
         self._log: RunLog | None = None
         self._measuring = 0.0
+        self._unsynced: set[Path] = set()
         events.say(self.description)
 
     @property
@@ -118,10 +124,14 @@ class Session:
         """Record the start, with further facts; measure the untrained network if that is due."""
         start, self._clock = self.state.epoch, time.monotonic()
         self._record_environment()
+        for path in (self._folder.config, self._folder.provenance):
+            if not self._manifest.holds(path):
+                self._manifest.add(path, path.read_bytes())
         process = {"process": os.getpid(), "host": socket.gethostname()}
-        self._record_session({"started": _now(), "epoch": start, **process, **facts})
+        run = {"run": self._manifest.run}
+        self._record_session({"started": _now(), "epoch": start, **run, **process, **facts})
         self._log = RunLog(self._folder.log, start)
-        self._monitor = self._make_monitor()
+        self._monitor = self._make_monitor(self.state.model)
         if start == 0:
             self._measure()
             self.save()
@@ -174,11 +184,23 @@ class Session:
         assert self._log is not None
         self._lock.check()
         self._log.sync()  # a state must never be newer than the log
-        save_state(self._folder.latest, self.state)
+        for folder in (self._folder.measurements, self._folder.latest.parent):
+            if folder in self._unsynced:
+                sync_folder(folder)
+        content = state_bytes(self.state, self._manifest.run)
+        self._manifest.add_log(*self._log.written)
+        self._manifest.add_state(content, self.state.epoch)
+        self._manifest.write()
+        replace_file(self._folder.latest, content, durable=False)
+        self._unsynced = {self._folder.latest.parent}
         self._saved = time.monotonic()
 
     def end(self) -> None:
         """Record that the run is finished."""
+        self._lock.check()
+        sync_folder(self._folder.latest.parent)
+        if self._manifest.settle():
+            self._manifest.write()
         self._record_session(
             {
                 "ended": _now(),
@@ -197,13 +219,28 @@ class Session:
         self._held.close()
 
     def _resume(self) -> None:
-        folder, data = self._folder, self._data.data
+        folder, provenance = self._folder, dict(self._data.data.provenance)
         folder.prepare(self.config)
-        check_provenance(folder, data)
-        if not folder.provenance.is_file():
-            replace_file(folder.provenance, json_bytes(data.provenance))
-        if folder.latest.is_file():
-            load_state(folder.latest, self.state)
+        say = self._events.say
+        self._manifest = recover(folder, self.config, provenance, self.state, say)
+        for epoch, lost in lost_measurements(self._manifest).items():
+            self._measure_again(epoch, lost)
+
+    def _measure_again(self, epoch: int, lost: Sequence[Path]) -> None:
+        """Measurements that were lost, with the weights of their epoch."""
+        model = initial_state(self.config, self._data).model
+        load_weights(self._folder.weights(epoch), model, run=self._manifest.run, epoch=epoch)
+        record = self._make_monitor(model).step(epoch)
+        for part, content in self._contents(record) if record is not None else ():
+            path = self._folder.measurement(epoch, part)
+            if path in lost:
+                same = self._manifest.holds(path, content)
+                how = "as it was" if same else "with other last digits, as the environment differs"
+                replace_file(path, content)
+                self._manifest.add(path, content, epoch=epoch)
+                self._events.say(f"'{path}' was lost: measured again, {how}")
+                if not same:
+                    self._manifest.write()
 
     def _describe(self) -> str:
         config, model = self.config, self.state.model
@@ -215,11 +252,11 @@ class Session:
             f"{config.training.optimizer}, {decay_text(model, config.training)}; seed {config.seed}"
         )
 
-    def _make_monitor(self) -> Monitor:
+    def _make_monitor(self, model: nn.Module) -> Monitor:
         measure = self.config.measure
         names = ("train", "test") if measure.test else ("train",)
         return Monitor(
-            self.state.model,
+            model,
             {name: probe(self._data.feeds[name], self.config) for name in names},
             epochs=measure.schedule(self.config.training.epochs),
             options=measure.options,
@@ -232,19 +269,38 @@ class Session:
         if record is None:
             return
         self._lock.check()
-        for part, measurement in record.measurements.items():
-            measurement.save(self._folder.measurement(epoch, part))
-        save_weights(self._folder.weights(epoch), self.state.model, epoch)
+        for part, content in self._contents(record):
+            self._write(self._folder.measurement(epoch, part), content, epoch)
+        model, run = self.state.model, self._manifest.run
+        self._manifest.add_tensors(model.state_dict())
+        self._write(self._folder.weights(epoch), weights_bytes(model, epoch, run), epoch)
         self._events.on_record(record)
         self._measuring += time.monotonic() - start
+
+    def _contents(self, record: MonitorRecord) -> Iterator[tuple[str, bytes]]:
+        """Each part with the content of its file."""
+        run, epoch = self._manifest.run, record.epoch
+        for part, measurement in record.measurements.items():
+            yield part, measurement_bytes(measurement, run=run, epoch=epoch, part=part)
+
+    def _write(self, path: Path, content: bytes, epoch: int) -> None:
+        """Write a file of an epoch; its name outlives a loss of power from the next save on."""
+        replace_file(path, content, durable=False)
+        self._unsynced.add(path.parent)
+        self._manifest.add(path, content, epoch=epoch)
 
     def _record_environment(self) -> None:
         """Written once; a later session says when its own differs, because bits may differ."""
         path = self._folder.environment
         if not path.is_file():
-            replace_file(path, json_bytes(self._environment))
+            content = json_bytes(self._environment)
+            replace_file(path, content)
+            self._manifest.add(path, content)
             return
-        changed = differences(json.loads(path.read_text(encoding="utf-8")), self._environment)
+        before = read_json(path)
+        if not self._manifest.holds(path):
+            self._manifest.add(path, path.read_bytes())
+        changed = differences(before if isinstance(before, dict) else {}, self._environment)
         if changed and not self.is_done:
             self._events.say(
                 "the environment differs from the one the run started in, so the result may differ "
@@ -257,7 +313,13 @@ class Session:
         with write_errors(path):
             descriptor = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+                file.write(_torn(path) + json.dumps(entry) + "\n")
+
+
+def _torn(path: Path) -> str:
+    """What ends the line that a killed process did not complete."""
+    content = path.read_bytes()
+    return "" if content.endswith(b"\n") or not content else "\n"
 
 
 def _now() -> str:

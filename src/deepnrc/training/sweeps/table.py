@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from deepnrc.errors import ArgumentError
 from deepnrc.results.measurement import Measurement
-from deepnrc.results.measurement import load as load_measurement
 from deepnrc.storage.atomic import write_atomically
 from deepnrc.support.optional import optional_import
 from deepnrc.training.runs.folder import RunFolder
+from deepnrc.training.runs.measured import load_measured
 from deepnrc.training.sweeps.expand import Member
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def tidy_frame(members: Sequence[Member], out: Path) -> "pd.DataFrame":
     Columns: ``run``, one for each swept key, ``seed``, ``part`` (``"train"`` or ``"test"``),
     ``epoch``, ``layer``, ``metric``, ``value``. The network's own ``model_mse`` and ``model_r2``
     have an empty layer; undefined values are NaN.
+
+    Raises:
+        FileError: A measurement is lost or was altered; it is named, with what to do.
     """
     import pandas as pd  # noqa: PLC0415  - slow to import
 
@@ -62,12 +65,13 @@ def write_table(frame: "pd.DataFrame", path: Path) -> None:
 
 def _rows(member: Member, out: Path) -> Iterator[list[Any]]:
     folder = RunFolder(out / member.name)
-    for epoch in folder.epochs():
+    manifest = folder.manifest()
+    for epoch in folder.epochs() if manifest is None else manifest.epochs():
         for part in ("train", "test"):
-            path = folder.measurement(epoch, part)
-            if path.is_file():
+            measurement = load_measured(folder, epoch, part, manifest=manifest)
+            if measurement is not None:
                 start = [member.name, *member.settings.values(), member.config.seed, part, epoch]
-                yield from ([*start, *value] for value in _values(load_measurement(path)))
+                yield from ([*start, *value] for value in _values(measurement))
 
 
 def _values(measurement: Measurement) -> Iterator[tuple[str, str, float]]:
