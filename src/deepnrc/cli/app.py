@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from deepnrc._version import __version__
-from deepnrc.cli import data, demo, measure, reproduce, sweep, theory, train
+from deepnrc.cli import check, data, demo, measure, reproduce, sweep, theory, train
 from deepnrc.cli.encoding import print_anywhere
 from deepnrc.cli.failures import set_debug
 
@@ -21,6 +21,7 @@ app.command("demo")(demo.demo)
 app.command("measure")(measure.measure)
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
+app.command("check")(check.check)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app, name="data")
 app.add_typer(theory.app, name="theory")

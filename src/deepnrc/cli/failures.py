@@ -11,6 +11,7 @@ import typer
 
 from deepnrc.cli.advice import in_options, options_of
 from deepnrc.errors import DeepNRCError
+from deepnrc.support.text import shown
 
 __all__ = ["command", "exit_with_failures", "set_debug"]
 
@@ -31,7 +32,7 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return function(*args, **kwargs)
-        except typer.Exit:
+        except (typer.Exit, typer.BadParameter):
             raise
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
@@ -46,7 +47,7 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
             if not isinstance(error, DeepNRCError):
                 # From the user's own model or data: its type says as much as its message.
                 text = f"{type(error).__name__}: {error} (--debug shows where)"
-            typer.echo(f"error: {text}", err=True)
+            typer.echo(f"error: {shown(text)}", err=True)
             raise typer.Exit(1) from None
 
     return wrapped
@@ -62,5 +63,5 @@ def exit_with_failures(failed: Mapping[str, str], heading: str) -> None:
         typer.echo(f"error: {heading}:", err=True)
         for name, why in failed.items():
             reason = why.replace("\n", "\n    ")
-            typer.echo(f"  {name}: {reason}", err=True)
+            typer.echo(f"  {shown(name)}: {shown(reason)}", err=True)
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ import rich.console
 import rich.table
 
 from deepnrc.cli.advice import in_options
+from deepnrc.support.text import shown as printable
 
 if TYPE_CHECKING:
     from deepnrc.results.diagnosis import Diagnosis
@@ -35,7 +36,7 @@ def show_measurement(
         return
     table = measurement.table
     console = rich.console.Console(highlight=False)
-    console.print(measurement.summary, markup=False)
+    console.print(printable(measurement.summary), markup=False)
     shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for i, heading in enumerate(table.headings):
         shown.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
@@ -43,7 +44,7 @@ def show_measurement(
         shown.add_row(*(rich.text.Text(cell) for cell in row))
     console.print(shown)
     for note in (*table.footnotes, *measurement.details):
-        console.print(in_options(note, options), markup=False, style="dim")
+        console.print(printable(in_options(note, options)), markup=False, style="dim")
 
 
 def show_diagnosis(diagnosis: "Diagnosis") -> None:

@@ -11,6 +11,7 @@ import typer
 from deepnrc.cli.failures import command
 from deepnrc.cli.options import ExperimentName, Settings
 from deepnrc.cli.show import show_diagnosis, show_measurement
+from deepnrc.support.text import shown
 
 if TYPE_CHECKING:
     from deepnrc.monitoring.monitor import MonitorRecord
@@ -39,7 +40,7 @@ def train(
     config = find_experiment(experiment, values or ())
     folder = out or named_folder("runs", config.name)
     progress = _Progress(config.training.epochs)
-    events = RunEvents(print, progress.epoch, progress.record)
+    events = RunEvents(lambda line: print(shown(line)), progress.epoch, progress.record)
     start = run_distributed if is_launched() else run_experiment
     run = start(config, folder, events=events)
     if run is None:  # started by torchrun: the first process reports

@@ -14,7 +14,7 @@ from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.thresholds import Thresholds
 from deepnrc.support.keywords import keywords_of
-from deepnrc.support.text import Table
+from deepnrc.support.text import Table, shown
 
 __all__ = ["BoundCheck", "Diagnosis", "LayerVerdict", "diagnose"]
 
@@ -84,7 +84,7 @@ class Diagnosis:
             (),
         )
         failures = [verdict.failures for verdict in self.verdicts if verdict.failures]
-        return "\n".join(
+        text = "\n".join(
             [
                 *(self.headline, "", str(table), *failures),
                 *self._rank_lines,
@@ -94,6 +94,7 @@ class Diagnosis:
                 *("", *bound_lines(self.bounds)),
             ]
         )
+        return shown(text)
 
     @property
     def _rank_lines(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from deepnrc.results.layer_table import layer_table
 from deepnrc.results.signal_values import signal_table
 from deepnrc.storage.documents import document_bytes, read_document, write_document
 from deepnrc.storage.records import plain, restored
-from deepnrc.support.text import Table, counted, number
+from deepnrc.support.text import Table, counted, number, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ class Measurement:
         return len(self.layers)
 
     def __str__(self) -> str:
-        return "\n".join([self.summary, str(self.table), *self.details])
+        return shown("\n".join([self.summary, str(self.table), *self.details]))
 
     @property
     def details(self) -> tuple[str, ...]:

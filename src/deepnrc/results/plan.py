@@ -9,7 +9,7 @@ from deepnrc.activations.layers import Skipped
 from deepnrc.passes.collection import LayerCollection
 from deepnrc.passes.dry_run import DryRun, dry_run
 from deepnrc.passes.options import MeasureOptions, takes_options
-from deepnrc.support.text import Table, counted, number
+from deepnrc.support.text import Table, counted, number, shown
 
 __all__ = ["LayerPlan", "Plan", "plan"]
 
@@ -112,7 +112,7 @@ class Plan:
         return tuple(f"not measured: {x.name}: {x.reason}" for x in self.skipped)
 
     def __str__(self) -> str:
-        return "\n".join([self.summary, "", str(self.table), *self.details])
+        return shown("\n".join([self.summary, "", str(self.table), *self.details]))
 
 
 @takes_options

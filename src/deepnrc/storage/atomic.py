@@ -17,6 +17,7 @@ __all__ = [
     "atomic_draft",
     "check_writable",
     "draft_path",
+    "is_draft",
     "make_folder",
     "open_plain",
     "refuse_link",
@@ -143,6 +144,11 @@ def draft_path(path: Path) -> Path:
     In the same folder, because a rename is atomic only within one file system.
     """
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a name is one of `draft_path`, which only a killed process leaves behind."""
+    return _DRAFT.fullmatch(path.name) is not None
 
 
 def replace_by_draft(path: Path, draft: Path, *, durable: bool = True) -> None:

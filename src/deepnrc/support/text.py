@@ -15,6 +15,13 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     footnotes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Names in it may come from anywhere: each cell is one line that a terminal only shows."""
+        for name, lines in (("headings", (self.headings,)), ("rows", self.rows)):
+            escaped = tuple(tuple(shown(c).replace("\n", "\\n") for c in line) for line in lines)
+            object.__setattr__(self, name, escaped if name == "rows" else escaped[0])
+        object.__setattr__(self, "footnotes", tuple(shown(line) for line in self.footnotes))
+
     def __str__(self) -> str:
         lines = [self.headings, *self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.headings))]
@@ -42,7 +49,10 @@ def shown(text: object) -> str:
         >>> print(shown("layer\x1b[2J"))
         layer\x1b[2J
     """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
+    text = str(text)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def counted(count: int, one: str, many: str = "") -> str:

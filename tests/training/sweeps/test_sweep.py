@@ -102,10 +102,34 @@ def test_a_failure_is_forgotten_when_the_member_is_done(tmp_path):
 def test_a_damaged_folder_fails_alone(tmp_path):
     members = expand(make, [], seeds=2)
     sweep(members, tmp_path)
-    (tmp_path / "seed=0" / "config.toml").write_text("[data")
+    (tmp_path / "seed=0" / "manifest.json").write_text("{")
     _, statuses = sweep(members, tmp_path)
     assert [status.state for status in statuses] == ["failed", "done before"]
-    assert "seed=0/config.toml' cannot be read (Expected ']'" in statuses[0].error
+    assert "seed=0/manifest.json' is not complete JSON" in statuses[0].error
+
+
+def test_what_a_finished_member_has_lost_is_made_again(tmp_path):
+    members = expand(make, [], seeds=2)
+    sweep(members, tmp_path)
+    before = tidy_frame(members, tmp_path)
+    (tmp_path / "seed=0" / "config.toml").write_text("[data")
+    (tmp_path / "seed=1" / "measurements" / "epoch-000002.json").unlink()
+    with pytest.raises(FileError, match=r"epoch-000002.json' is missing: give the command of the"):
+        tidy_frame(members, tmp_path)
+    _, statuses = sweep(members, tmp_path)
+    assert [status.state for status in statuses] == ["done", "done"]
+    pd.testing.assert_frame_equal(tidy_frame(members, tmp_path), before)
+
+
+def test_an_altered_measurement_is_not_in_the_table(tmp_path):
+    [member] = expand(make, [])
+    sweep([member], tmp_path)
+    file = tmp_path / "seed=0" / "measurements" / "epoch-000002.json"
+    file.write_text(file.read_text().replace('"noise_component": ', '"noise_component": -7'))
+    with pytest.raises(
+        FileError, match=r"epoch-000002.json' was altered after it was written.*; de"
+    ):
+        tidy_frame([member], tmp_path)
 
 
 def test_trained_together_each_member_is_the_run_it_is_alone(swept, tmp_path):

@@ -13,6 +13,8 @@ from deepnrc.support.text import shown
 from deepnrc.training.epoch.state import TrainingState
 
 __all__ = [
+    "check_state",
+    "check_weights",
     "load_state",
     "load_weights",
     "save_state",
@@ -61,6 +63,42 @@ def load_weights(path: Path, model: nn.Module, *, run: str = "", epoch: int | No
         )
     _fill(model, tensors, path)
     return found
+
+
+def check_weights(
+    path: Path, epoch: int, run: str, expected: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Read all of a file of weights.
+
+    Args:
+        path: The file.
+        epoch: The one that it must be of.
+        run: The run that it must be of, where it says so.
+        expected: ``dtype`` and ``shape`` of each tensor; empty where they are not known.
+
+    Raises:
+        FileError: As `load_weights`.
+    """
+    tensors, facts = _read(path)
+    found = _checked(facts, path, run)
+    if found != epoch:
+        raise FileError(f"'{path}' holds the weights of epoch {found}, not of {epoch}: {_ADVICE}")
+    shapes = {
+        name: {"dtype": str(x.dtype).removeprefix("torch."), "shape": list(x.shape)}
+        for name, x in tensors.items()
+    }
+    if expected and shapes != expected:
+        raise FileError(f"'{path}' holds tensors of other names, types or shapes: {_ADVICE}")
+
+
+def check_state(path: Path, run: str) -> None:
+    """Read all of a state.
+
+    Raises:
+        FileError: As `load_state`.
+    """
+    _, facts = _read(path)
+    _checked(facts, path, run)
 
 
 def save_state(path: Path, state: TrainingState) -> None:

@@ -33,11 +33,12 @@ from deepnrc.storage.atomic import (
     write_errors,
 )
 from deepnrc.storage.lock import HeldLock, file_lock
+from deepnrc.storage.reading import read_json
 from deepnrc.training.config import ExperimentConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, plain_config, read_config
 from deepnrc.training.runs.faults import find_faults, refuse_fault
-from deepnrc.training.runs.manifest import RunManifest
+from deepnrc.training.runs.manifest import RunManifest, run_id
 
 __all__ = ["RunFolder", "lock_folder", "named_folder"]
 
@@ -78,6 +79,11 @@ class RunFolder:
             FileError: The manifest is damaged or was altered.
         """
         return RunManifest.read(self.path)
+
+    def identity(self) -> str:
+        """That of the run, from its configuration and provenance as their files hold them."""
+        config = tomllib.loads(self.config.read_text(encoding="utf-8"))
+        return run_id(config, read_json(self.provenance))
 
     def epochs(self) -> list[int]:
         """Epochs with saved weights, ascending; by the manifest, where there is one."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import open_plain, sync_file, write_errors
+from deepnrc.storage.reading import parse_json, read_bounded
 
-__all__ = ["RunLog", "last_entry", "log_prefix", "read_log"]
+__all__ = ["RunLog", "last_entry", "log_prefix", "read_log", "read_sessions"]
 
 _TAIL = 65536  # bytes from the end of a log in which its last complete line is looked for
 
@@ -102,14 +103,29 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
     entries = []
     for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise FileError(f"'{path}' line {number} is not JSON: it was altered") from error
+        entry = parse_json(line, path, where=f"line {number}")
         if not isinstance(entry, dict):
             raise FileError(f"'{path}' line {number} is not a JSON object: it was altered")
         entries.append(entry)
     return entries
+
+
+def read_sessions(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The entries of a run's sessions with their lines; those that a kill cut off are left out.
+
+    Raises:
+        FileError: The file cannot be read, or a line is JSON but no object.
+    """
+    found = []
+    for number, line in enumerate(read_bounded(path).splitlines(), start=1):
+        try:
+            entry = parse_json(line, path)
+        except FileError:
+            continue
+        if not isinstance(entry, dict):
+            raise FileError(f"'{path}' line {number} is not a JSON object: it was altered")
+        found.append((number, entry))
+    return found
 
 
 def log_prefix(path: Path, epoch: int) -> tuple[int, str, int]:
@@ -132,10 +148,11 @@ def last_entry(path: Path) -> dict[str, Any] | None:
             file.seek(0, io.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL))
             *_, last, _incomplete = [b"", *file.read().split(b"\n")]
-        entry: dict[str, Any] = json.loads(last)
-    except (OSError, ValueError):
+        entry = json.loads(last)
+    except (OSError, ValueError, RecursionError):
         return None
-    return entry
+    fits = isinstance(entry, dict) and type(entry.get("epoch")) is int
+    return entry if fits and isinstance(entry.get("train_loss"), float) else None
 
 
 def _complete_lines(path: Path) -> list[bytes]:

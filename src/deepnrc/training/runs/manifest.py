@@ -22,7 +22,7 @@ from deepnrc.storage.manifest import MANIFEST, file_sha256
 from deepnrc.storage.schema import check_record
 from deepnrc.support.text import shown
 
-__all__ = ["LATEST", "LOG", "ManifestRecord", "RunManifest", "run_id"]
+__all__ = ["LATEST", "LOG", "ManifestRecord", "RunManifest", "is_run_manifest", "run_id"]
 
 LOG = "log.jsonl"
 LATEST = "checkpoints/latest.safetensors"
@@ -85,6 +85,11 @@ def run_id(config: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
     content = [config, {**provenance, "deepnrc": ""}]
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def is_run_manifest(folder: Path) -> bool:
+    """Whether a folder is that of a run, also where its configuration is lost."""
+    return (folder / MANIFEST).is_file() and (folder / "checkpoints").is_dir()
 
 
 class RunManifest:

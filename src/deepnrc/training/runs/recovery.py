@@ -10,14 +10,13 @@ from deepnrc.results.measurement import load as load_measurement
 from deepnrc.storage.atomic import replace_file
 from deepnrc.storage.documents import json_bytes
 from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.config.file import plain_config
 from deepnrc.training.epoch.state import TrainingState
 from deepnrc.training.runs.checkpoint import load_state, load_weights
 from deepnrc.training.runs.data import check_provenance
 from deepnrc.training.runs.faults import Fault, find_faults
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import log_prefix
-from deepnrc.training.runs.manifest import LATEST, RunManifest, WrittenFile, run_id
+from deepnrc.training.runs.manifest import LATEST, RunManifest, WrittenFile
 
 __all__ = ["lost_measurements", "recover"]
 
@@ -53,7 +52,7 @@ def recover(
         manifest = None  # killed before the first state: the run begins anew
     _check_data(folder, manifest, provenance, say)
     if manifest is None:
-        manifest = RunManifest(folder.path, run_id(plain_config(config), provenance))
+        manifest = RunManifest(folder.path, folder.identity())
         if folder.latest.is_file():
             load_state(folder.latest, state, run=manifest.run)
             _adopt(manifest, folder, config, state, say)
