@@ -33,7 +33,10 @@ def test_a_pair_is_inputs_and_targets(kind):
             r"\(\(batch\[0\], batch\[1\]\), batch\[-1\]\)$",
         ),
         ([1], r"got a list of 1: pass unpack="),
-        (torch.zeros(4, 3), r"got a Tensor of shape \(4, 3\): pass unpack=lambda batch: "),
+        (
+            torch.zeros(4, 3),
+            r"got a Tensor of shape \(4, 3\): pass \(X, y\) as a tuple if it is all",
+        ),
         ("text", r"got a str: pass unpack="),
     ],
 )

@@ -45,7 +45,7 @@ def test_dict_batches_several_inputs_and_triples():
         quiet(model, [{"x": x, "y": y}])
     with pytest.raises(DataError, match=r"got a tuple of 3: pass unpack="):
         quiet(model, [(left, right, y)])
-    with pytest.raises(DataError, match=r"got a Tensor of shape \(40, 8\): pass unpack="):
+    with pytest.raises(DataError, match=r"got a Tensor of shape \(40, 8\): pass \(X, y\)"):
         quiet(model, [x])
 
 

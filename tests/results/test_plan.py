@@ -171,3 +171,16 @@ def test_what_cannot_be_planned_is_told():
         plan(nn.ReLU(), batch)
     with pytest.raises(ArgumentError, match="redcue"):
         plan(model, batch, redcue="mean")
+
+
+def test_weights_of_the_model_itself_are_named_so():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.layer = nn.Parameter(torch.ones(4, 8)), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.layer(nn.functional.linear(x, self.weight))
+
+    text = str(plan(Own(), (torch.randn(10, 8), torch.randn(10, 2))))
+    assert "not measured: the model itself: Own: " in text

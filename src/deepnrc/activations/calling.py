@@ -126,6 +126,7 @@ def _described(batch: Any) -> str:
     got = f"a {type(batch).__name__}"
     if isinstance(batch, Tensor):
         got += f" of shape {tuple(batch.shape)}"
+        return f"{got}: pass (X, y) as a tuple if it is all of the data, or unpack="
     if dataclasses.is_dataclass(batch):
         names = ", ".join(field.name for field in dataclasses.fields(batch))
         got += f" with the fields {names}"

@@ -43,7 +43,9 @@ def plan_text(
         f"measuring {_counted(len(layers), 'layer')} against {against}; "
         f"at most {size / 2**20:.1f} MiB of state, whatever the number of samples"
     )
-    return "\n".join([text, *(f"  leaving out {x.name}: {x.reason}" for x in skipped)])
+    return "\n".join(
+        [text, *(f"  leaving out {x.name or 'the model itself'}: {x.reason}" for x in skipped)]
+    )
 
 
 def _counted(number: int, noun: str) -> str:

@@ -104,7 +104,9 @@ class Measurement:
     def details(self) -> tuple[str, ...]:
         """What ``print`` shows below the table: conditions at the targets' rank, notes."""
         at_rank = [(x.name, x.at_target_rank) for x in self.layers if x.at_target_rank is not None]
-        skipped = (f"not measured: {x.name}: {x.reason}" for x in self.skipped)
+        skipped = (
+            f"not measured: {x.name or 'the model itself'}: {x.reason}" for x in self.skipped
+        )
         if not at_rank:
             return (*self.notes, *skipped)
         r = max(values.signal_rank for _, values in at_rank)

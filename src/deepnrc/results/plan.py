@@ -109,7 +109,9 @@ class Plan:
     @property
     def details(self) -> tuple[str, ...]:
         """What ``print`` shows below the table: what will not be measured, and why."""
-        return tuple(f"not measured: {x.name}: {x.reason}" for x in self.skipped)
+        return tuple(
+            f"not measured: {x.name or 'the model itself'}: {x.reason}" for x in self.skipped
+        )
 
     def __str__(self) -> str:
         return shown("\n".join([self.summary, "", str(self.table), *self.details]))
