@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepnrc.activations.rows import check_reduce, custom_rows, reduced_rows
+from deepnrc.activations.rows import check_owners, check_reduce, custom_rows, reduced_rows
 from deepnrc.errors import ArgumentError, LayerError
 from deepnrc.support.undefined import Undefined
 from reference import rows as twin
@@ -102,6 +102,10 @@ def test_a_function_may_take_the_batch_and_say_whose_the_rows_are():
             r"the number of the sample of each of its 5 rows; got \(4,\) of torch.int64",
         ),
         (
+            lambda name, x: (x[:, 0], torch.ones(5, dtype=torch.bool)),
+            r"the number of .* its 5 rows; got \(5,\) of torch.bool",
+        ),
+        (
             lambda name, x: (x[:, 0], torch.rand(5)),
             r"the number of .* its 5 rows; got \(5,\) of torch.f",
         ),
@@ -110,6 +114,20 @@ def test_a_function_may_take_the_batch_and_say_whose_the_rows_are():
 def test_a_functions_result_must_be_rows(reduce, got):
     with pytest.raises(LayerError, match=rf"layer 'fc': reduce= must return {got}"):
         custom_rows(reduce, "fc", drawn(5, 7, 6), 6, batch=None)
+
+
+def test_numbers_of_samples_that_the_batch_does_not_have():
+    """A negative number would take a sample from the end in silence."""
+    for numbers, got in (([0, 1, 2, 3, 4], 4), ([0, -1, 1, 1, 2], -1)):
+        rows = custom_rows(lambda n, x, of: (x, of), "fc", drawn(5, 6), 6, batch=numbers)
+        with pytest.raises(LayerError) as caught:
+            check_owners(rows, 4, "fc")
+        assert str(caught.value) == (
+            "layer 'fc': reduce= must return numbers of samples from 0 to 3, counted within the "
+            f"batch; got {got}"
+        )
+    check_owners(custom_rows(lambda n, x: (x, [3, 0]), "fc", drawn(2, 6), 6, batch=None), 4, "fc")
+    check_owners(custom_rows(lambda n, x: (x, []), "fc", drawn(0, 6), 6, batch=None), 4, "fc")
 
 
 @pytest.mark.parametrize("position", [7, -8])

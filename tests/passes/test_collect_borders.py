@@ -8,7 +8,7 @@ from torch import nn
 
 import deepnrc
 from deepnrc.errors import ArgumentError, DataError, LayerError
-from helpers import regression_data, small_network
+from helpers import regression_data, seeded, small_network
 
 
 class Force(nn.Module):
@@ -153,3 +153,38 @@ def test_a_measurement_inside_its_own_forward():
     with pytest.raises(ArgumentError, match=r"or inside its own forward=: wait for that to end"):
         deepnrc.measure(model, [batch], forward=nested)
     assert deepnrc.measure(model, [batch]).samples == 40
+
+
+def test_the_model_run_by_other_threads_meanwhile():
+    """Calls in another thread, as of a server or a trainer, are none of the measurement's."""
+    model, (x, y) = small_network(), regression_data(40)
+    expected = deepnrc.measure(model, [(x, y)], progress=False)
+
+    def forward(model, inputs):
+        other = threading.Thread(target=model, args=(torch.randn(len(inputs), 8),))
+        other.start()
+        other.join()
+        return model(inputs)
+
+    got = deepnrc.measure(model, [(x, y)], forward=forward, progress=False)
+    assert got.to_dict() == expected.to_dict()
+
+
+def test_a_layer_that_is_not_called_in_every_batch_says_so():
+    class Sometimes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            with seeded():
+                self.always, self.large, self.out = (nn.Linear(8, n) for n in (8, 8, 2))
+
+        def forward(self, x):
+            h = self.always(x)
+            return self.out(self.large(h) if len(x) > 10 else h)
+
+    x, y = regression_data(40)
+    batches = [(x[:30], y[:30]), (x[30:], y[30:])]
+    got = deepnrc.measure(Sometimes(), batches, last_layer="centred", progress=False)
+    note = "it was called in 1 of 2 batches, for 30 of 40 samples"
+    assert got["large"].notes.count(note) == 1
+    assert got["large"].rows == 30
+    assert note not in (*got["always"].notes, *got["out"].notes)

@@ -334,3 +334,6 @@ def test_errors_of_a_head_name_it():
     bad[7] = np.nan
     text = "head 'value': targets of batch 0 hold NaN or infinity (first in its sample 7)"
     refuse(NonFiniteError, text, Actor(), [(x, {"mean": mean, "value": bad})])
+    text = "head 'value': no layer of Actor gave rows that can be paired with the targets"
+    tokens = {"mean": mean, "value": torch.randn(60, 5, 1)}
+    refuse(DataError, text, Actor(), [(x, tokens)], reduce="samples", layers=["value", "body"])

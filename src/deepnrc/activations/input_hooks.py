@@ -1,5 +1,6 @@
 """Hooks that pass on what enters the layers of a model, and are removed afterwards."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ class InputHooks:
 
     Where the call alone shows it, that is before the module runs, so that no in-place operation
     has changed the tensor yet; else just after. The function must use or copy the tensor, not keep
-    it. On exit, also by an exception, these hooks and no others are removed.
+    it. Calls in other threads, which run the model for something else, are passed over. On exit,
+    also by an exception, these hooks and no others are removed.
 
     Attributes:
         busy: Whether it is being found out what enters a layer; modules that are called for that
@@ -53,6 +55,7 @@ class InputHooks:
         self._receive, self._wants = receive, wants or (lambda name: True)
         self._handles: list[RemovableHandle] = []
         self.busy = False
+        self._thread = threading.get_ident()
 
     def __enter__(self) -> "InputHooks":
         try:
@@ -95,6 +98,8 @@ class InputHooks:
         entering: Callable[[Call], Iterable[tuple[str, Entering]]],
         call: Call,
     ) -> None:
+        if threading.get_ident() != self._thread:
+            return
         if self.busy or not any(map(self._wants, names.values())):
             return
         for suffix, found in self._found(next(iter(names.values())), entering, call):

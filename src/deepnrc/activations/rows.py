@@ -11,7 +11,15 @@ from torch import Tensor
 from deepnrc.errors import ArgumentError, LayerError
 from deepnrc.support.undefined import Undefined
 
-__all__ = ["Reduce", "Rows", "axes_of_positions", "check_reduce", "custom_rows", "reduced_rows"]
+__all__ = [
+    "Reduce",
+    "Rows",
+    "axes_of_positions",
+    "check_owners",
+    "check_reduce",
+    "custom_rows",
+    "reduced_rows",
+]
 
 Reduce = str | int | Callable[..., Any]
 """What ``reduce=`` takes: a rule's name, a position, or a function.
@@ -83,12 +91,35 @@ def custom_rows(
         )
     if samples is not None:
         samples = torch.as_tensor(samples)
-        if samples.shape != rows.shape[:1] or samples.is_floating_point():
+        samples = samples if samples.numel() else samples.long()  # an empty list is of floats
+        whole = not (samples.is_floating_point() or samples.dtype == torch.bool)
+        if samples.shape != rows.shape[:1] or not whole:
             raise LayerError(
                 f"layer '{name}': reduce= must return the number of the sample of each of its "
                 f"{len(rows)} rows; got {tuple(samples.shape)} of {samples.dtype}"
             )
     return Rows(rows, samples)
+
+
+def check_owners(rows: Rows, count: int, layer: str) -> None:
+    """Check that rows are of the batch's samples.
+
+    Args:
+        rows: Made by a user's function.
+        count: Samples of the batch.
+        layer: Name, for the message.
+
+    Raises:
+        LayerError: The number of a sample is none of the batch's.
+    """
+    if rows.samples is None or not len(rows.samples):
+        return
+    low, high = int(rows.samples.min()), int(rows.samples.max())
+    if low < 0 or high >= count:
+        raise LayerError(
+            f"layer '{layer}': reduce= must return numbers of samples from 0 to {count - 1}, "
+            f"counted within the batch; got {low if low < 0 else high}"
+        )
 
 
 def _takes_three(reduce: Callable[..., Any]) -> bool:

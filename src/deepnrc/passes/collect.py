@@ -18,7 +18,7 @@ from deepnrc.errors import ArgumentError, DataError, LayerError
 from deepnrc.passes.collection import Collection, LayerCollection
 from deepnrc.passes.feed import Feed
 from deepnrc.passes.head_options import HeadOptions
-from deepnrc.passes.heads import HeadOutputs
+from deepnrc.passes.heads import HeadOutputs, naming_head
 from deepnrc.passes.layer_statistics import (
     CentredUnitRows,
     ClassSpread,
@@ -119,10 +119,10 @@ def _collected_by_head(
         run.through(feed, plan=plan)
         if not feed.passes:
             raise DataError(NO_SAMPLES)
-        found = {
-            head: _collected(head, one, model, run, layers, skipped, wanted[head])
-            for head, one in feed.passes.items()
-        }
+        found = {}
+        for head, one in feed.passes.items():
+            with naming_head(head):
+                found[head] = _collected(head, one, model, run, layers, skipped, wanted[head])
     if changed:
         found = {
             head: replace(one, notes=(*one.notes, _changed_note(changed)))

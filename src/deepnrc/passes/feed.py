@@ -1,7 +1,6 @@
 """What a run over the data feeds: one pass, or one for each head of several targets."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import Masks
 from deepnrc.activations.outputs import select_output
 from deepnrc.activations.rows import Rows
-from deepnrc.errors import ArgumentError, DataError, DeepNRCError
+from deepnrc.errors import ArgumentError, DataError
 from deepnrc.passes.head_options import HeadOptions
-from deepnrc.passes.heads import HeadOutputs, heads_of, listed, samples_of
+from deepnrc.passes.heads import HeadOutputs, heads_of, listed, naming_head, samples_of
 from deepnrc.passes.reading import Reading, Shown, choose_reading
 from deepnrc.passes.single_pass import Pass
 from deepnrc.support.undefined import Undefined
@@ -127,7 +126,7 @@ class Feed:
         return {head: self._reading(head, given, shown) for head, given in targets.items()}
 
     def _reading(self, head: str, given: Any, shown: Callable[[str], Shown]) -> Reading:
-        with _naming(head):
+        with naming_head(head):
             options = self._options.of(head)
             return choose_reading(
                 tuple(np.shape(given)),
@@ -147,7 +146,7 @@ class Feed:
         """Take in the targets of a batch, before the model runs."""
         for name, one in self.passes.items():
             given, reading = targets[name], readings.get(name)
-            with _naming(name):
+            with naming_head(name):
                 if one.targets.needs_classes and evidence is not None:
                     one.targets.find_classes(given, evidence.predictions[name], reading)
                 one.start_batch(given, masks, reading)
@@ -163,22 +162,11 @@ class Feed:
         """Take in the rows of a call of a layer."""
         for name, one in self.passes.items():
             if one.wants(key):
-                with _naming(name):
+                with naming_head(name):
                     one.take(key, layer, entering, rows)
 
     def end_batch(self, predictions: Mapping[str, Any]) -> None:
         """Take in a batch's predictions, after the model ran."""
         for name, one in self.passes.items():
-            with _naming(name):
+            with naming_head(name):
                 one.end_batch(predictions[name])
-
-
-@contextlib.contextmanager
-def _naming(head: str) -> Iterator[None]:
-    """Add the head's name to an error."""
-    try:
-        yield
-    except DeepNRCError as error:
-        if head:
-            error.args = (f"head '{head}': {error}",)
-        raise

@@ -1,17 +1,18 @@
 """Several targets, each a head: their names, and which of a model's outputs belongs to which."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from deepnrc.activations.outputs import Output, select_output
-from deepnrc.errors import ArgumentError, DataError
+from deepnrc.errors import ArgumentError, DataError, DeepNRCError
 from deepnrc.support.suggestions import did_you_mean, nearest
 
-__all__ = ["HeadOutputs", "heads_of", "listed", "samples_of"]
+__all__ = ["HeadOutputs", "heads_of", "listed", "naming_head", "samples_of"]
 
 
 def heads_of(given: Any, samples: int | None = None) -> dict[str, Any] | None:
@@ -139,6 +140,17 @@ class HeadOutputs:
             f"and the model returned {has}: pass outputs={_example(name, returned, heads)}, which "
             "takes a key, an index, an attribute or a function for each head"
         )
+
+
+@contextlib.contextmanager
+def naming_head(head: str) -> Iterator[None]:
+    """Add the head's name to an error."""
+    try:
+        yield
+    except DeepNRCError as error:
+        if head:
+            error.args = (f"head '{head}': {error}",)
+        raise
 
 
 def listed(names: Any) -> str:

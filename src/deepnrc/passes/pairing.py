@@ -10,7 +10,7 @@ from deepnrc.activations.evidence.layout import Glimpse, Layout, alike, find_lay
 from deepnrc.activations.kinds.part import Entering, Padded, values_of
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.activations.masks import Masks
-from deepnrc.activations.rows import Reduce, Rows, custom_rows, reduced_rows
+from deepnrc.activations.rows import Reduce, Rows, check_owners, custom_rows, reduced_rows
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["Pairing"]
@@ -92,7 +92,9 @@ class Pairing:
             return entering
         activation = entering.values if isinstance(entering, Padded) else entering
         if callable(self._reduce):
-            return custom_rows(self._reduce, name, activation, layer.feature_dim, batch)
+            rows = custom_rows(self._reduce, name, activation, layer.feature_dim, batch)
+            check_owners(rows, samples, name)
+            return rows
         fits = activation.ndim >= -layer.feature_axis
         if not fits or activation.shape[layer.feature_axis] != layer.feature_dim:
             return Undefined(

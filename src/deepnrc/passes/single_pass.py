@@ -20,6 +20,7 @@ from deepnrc.passes.options import MeasureOptions
 from deepnrc.passes.reading import Reading
 from deepnrc.passes.statistic import Site, Statistic, Sums
 from deepnrc.passes.targets import Targets
+from deepnrc.support.text import counted
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["Pass"]
@@ -59,6 +60,7 @@ class Pass:
         self._statistics, self.options = statistics, options
         self._before, self._last = before or {}, last
         self._seen: dict[str, _Seen] = {}  # in calling order
+        self._samples: list[int] = []  # of each batch
         self._unpaired: dict[str, LayerCollection] = {}
         self._candidates: dict[str, Rows] = {}  # of layers that may be the last
         self.last: list[str] = []
@@ -152,6 +154,7 @@ class Pass:
             reading: Of the targets' axes; None: as the options say.
         """
         self.targets.read(targets, masks, reading)
+        self._samples.append(self.targets.batch_samples)
 
     def end_batch(self, predictions: Any) -> None:
         """Take in a batch's predictions, after the model ran.
@@ -208,7 +211,7 @@ class Pass:
 
     def layers(self) -> tuple[LayerCollection, ...]:
         """What each layer that was called gave, in calling order, with earlier results."""
-        called = (seen.collection() for seen in self._seen.values())
+        called = (seen.collection(self._samples) for seen in self._seen.values())
         return (*called, *self._unpaired.values())
 
     def output(self, name: str) -> Any:
@@ -246,13 +249,28 @@ class _Seen:
         except FeatureRangeError as error:
             raise FeatureRangeError(f"layer '{layer}': {error}") from None
 
-    def collection(self) -> LayerCollection:
-        """What the layer gave."""
+    def collection(self, samples: Sequence[int]) -> LayerCollection:
+        """What the layer gave; a note tells if it was called for some of the samples only.
+
+        Args:
+            samples: Of each batch.
+        """
         with self.naming(self.before.name):
             results = {name: sums.result() for name, sums in self.sums.items()}
         return replace(
             self.before,
             rows=self._rows,
             calls=self._calls,
+            notes=tuple(dict.fromkeys((*self.before.notes, *self._missing(samples)))),
             results={**self.before.results, **results},
+        )
+
+    def _missing(self, samples: Sequence[int]) -> tuple[str, ...]:
+        called = set(self._batches)
+        count = sum(samples[batch] for batch in called)
+        if count == sum(samples):
+            return ()
+        several = counted(sum(map(bool, samples)), "batch", "batches")
+        return (
+            f"it was called in {len(called)} of {several}, for {count} of {sum(samples)} samples",
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -207,14 +208,15 @@ def _check_width(layer: WeightLayer, activation: Tensor) -> None:
 def _output_hooks(
     modules: dict[str, torch.nn.Module], receive: Callable[[str, Any, Any], None]
 ) -> Iterator[None]:
-    handles = []
+    handles, thread = [], threading.get_ident()
     try:
         for name, module in modules.items():
 
             def hook(
                 module: torch.nn.Module, args: Any, kwargs: Any, output: Any, name: str = name
             ) -> None:
-                receive(name, (args, kwargs), output)
+                if threading.get_ident() == thread:
+                    receive(name, (args, kwargs), output)
 
             handles.append(module.register_forward_hook(hook, with_kwargs=True))
         yield
