@@ -1,5 +1,6 @@
 """Measuring is harmless: whatever happened inside, the model is as it was."""
 
+import contextlib
 import copy
 import pickle
 import random
@@ -310,3 +311,15 @@ def test_the_gpus_random_state_is_restored():
 
     deepnrc.measure(model, batches(), forward=forward)
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+def test_fused_layers_come_back_only_when_the_last_measurement_ends():
+    """The switch is one for all threads."""
+    assert torch.backends.mha.get_fastpath_enabled()
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(preserved_state(small_network()))
+        second.enter_context(preserved_state(small_network()))
+        first.close()
+        assert not torch.backends.mha.get_fastpath_enabled()
+        second.close()
+        assert torch.backends.mha.get_fastpath_enabled()

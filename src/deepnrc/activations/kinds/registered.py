@@ -151,6 +151,10 @@ def _mapping(
     for name, one in each.items():
         if not isinstance(name, str) or "#" in name or (not name and isinstance(value, Mapping)):
             raise ArgumentError(f"{where} must have names without '#' as keys; got {name!r}")
+        if names == ("",) and name:
+            raise ArgumentError(
+                f"{where} has the key {name!r}, but weight is no mapping: pass it as weight is"
+            )
         if names and name not in names:
             raise ArgumentError(
                 f"{where} has the key {name!r}, which weight has not: "
@@ -159,7 +163,7 @@ def _mapping(
         if not callable(one) and (option == "rows" or not isinstance(one, str)):
             forms = "a function" if option == "rows" else "an attribute's name or a function"
             raise ArgumentError(
-                f"{where} must be {forms} of the module, or a mapping of these; got a "
+                f"{where} must be {forms} of the module, or a mapping of these; got "
                 f"{type(one).__name__}: pass {option}=lambda layer{_MORE[option]}"
             )
     return MappingProxyType(each)
