@@ -22,8 +22,9 @@ def test_links_within_the_project_lead_to_files(page):
     assert [link for link in within if not (page.parent / link).exists()] == []
 
 
-def test_the_examples_of_the_theory():
-    page = ROOT / "docs/theory.md"
-    found = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
-    assert found.attempted >= 20
+@pytest.mark.parametrize(("page", "examples"), [("theory", 20), ("layers", 10)])
+def test_the_examples_of_a_page(page, examples):
+    path = ROOT / f"docs/{page}.md"
+    found = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    assert found.attempted >= examples
     assert found.failed == 0

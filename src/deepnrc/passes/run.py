@@ -148,7 +148,7 @@ class Run:
 
         try:
             return gathered()
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # the latter of recurrent networks
             said = str(error)
             dtype = next((p.dtype for p in self._model.parameters() if p.is_floating_point()), None)
             if "require grad" in said:

@@ -204,3 +204,10 @@ def test_packed_networks_give_what_padded_ones_with_a_mask_give():
         assert a.values == pytest.approx(b.values, rel=1e-9, abs=1e-12)
     unmasked = deepnrc.measure(Packed(True, nn.GRU).double(), batches, progress=False)
     assert unmasked[0].values == pytest.approx(measured[0][0].values, rel=1e-12)
+
+
+def test_inputs_of_another_dtype_are_cast_as_for_other_layers():
+    """Recurrent networks refuse them with another kind of error."""
+    x = torch.randn(20, 3, 4, dtype=torch.float64)
+    measurement = deepnrc.measure(Forecast(True), [(x, x[:, 0, :2])], progress=False)
+    assert measurement.notes == ("inputs were cast to torch.float32, the model's own dtype",)
