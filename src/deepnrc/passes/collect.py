@@ -51,7 +51,8 @@ def collect(model: nn.Module, loader: Data, **options: Any) -> Collection:
     """All that is needed of the data, for `deepnrc.evaluate`; errors as of `deepnrc.measure`.
 
     Args:
-        model: Any module with linear layers or convolutions, on any device, of any real dtype.
+        model: Any module with layers of a known kind (linear layers, convolutions, recurrent
+            layers, attention, `deepnrc.register_layer`), on any device, of any real dtype.
         loader: Yields (inputs, targets); or the data, as of `deepnrc.measure`.
         options: See `MeasureOptions`.
 

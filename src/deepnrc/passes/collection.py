@@ -26,7 +26,7 @@ class LayerCollection:
 
     Attributes:
         name: Dotted module name.
-        kind: ``"linear"``, ``"linear_in_out"`` or ``"convolution"``.
+        kind: ``"linear"``, ``"convolution"``, ``"recurrent_state"``, ``"registered"``, …
         weight: W as a p × d matrix.
         weight_dtype: The weight's own dtype.
         dtype: The features' own dtype; None when it saw no rows.

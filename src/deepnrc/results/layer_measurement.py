@@ -50,7 +50,7 @@ class LayerMeasurement(LayerValues, _Facts):
 
     Attributes:
         name: Dotted module name.
-        kind: ``"linear"``, ``"linear_in_out"`` or ``"convolution"``.
+        kind: ``"linear"``, ``"convolution"``, ``"recurrent_state"``, ``"registered"``, …
         width: d, the width of its features.
         rows: Feature rows seen: samples × positions × calls.
         calls: Calls in the whole pass.

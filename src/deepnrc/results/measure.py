@@ -22,7 +22,8 @@ def measure(model: nn.Module, loader: Data, **options: Any) -> Measurement:
     all random states are as before, also when this raises or is interrupted.
 
     Args:
-        model: Any module with linear layers or convolutions, on any device, of any real dtype.
+        model: Any module with layers of a known kind (linear layers, convolutions, recurrent
+            layers, attention, `deepnrc.register_layer`), on any device, of any real dtype.
         loader: Yields (inputs, targets), or mappings with the targets under ``labels``,
             ``targets`` or ``y``; or the data: a data set, or (X, y) of tensors, arrays or pandas
             frames, read in batches of ``batch_size``. Targets are of shape (samples,) or

@@ -211,3 +211,21 @@ def test_inputs_of_another_dtype_are_cast_as_for_other_layers():
     x = torch.randn(20, 3, 4, dtype=torch.float64)
     measurement = deepnrc.measure(Forecast(True), [(x, x[:, 0, :2])], progress=False)
     assert measurement.notes == ("inputs were cast to torch.float32, the model's own dtype",)
+
+
+def test_sequences_that_the_model_sorts_are_not_taken_in_the_batchs_order():
+    class Sorting(Forecast):
+        def forward(self, x, lengths):
+            order = lengths.argsort(descending=True, stable=True)
+            packed = pack_padded_sequence(x[order], lengths[order], batch_first=True)
+            return self.head(self.rnn(packed)[1][-1][order.argsort()])
+
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(40, 9, 4, generator=generator, dtype=torch.float64)
+    lengths = torch.randint(1, 10, (40,), generator=generator)
+    model = Sorting(True, nn.GRU).double()
+    measurement = deepnrc.measure(model, [((x, lengths), x[:, 0, :2])], progress=False)
+    reason = "it takes the samples in another order than the batch"
+    assert {layer.role for layer in measurement if "rnn" in layer.name} == {"unpaired"}
+    assert set(measurement["rnn.weight_ih_l0"].undefined.values()) == {reason}
+    assert measurement["head"].role == "path"
