@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deepnrc.activations.evidence.gather import BatchEvidence
@@ -111,10 +112,11 @@ class Pairing:
             )
         self.positions[name] = grid = tuple(features.shape[1:-1])
         mask = masks.of_layer(name, grid, self._mask_keys)
+        if isinstance(entering, Padded):  # knows its padding, whatever the batch says
+            known = mask if isinstance(mask, Tensor) else torch.ones_like(entering.kept)
+            mask = entering.kept & known.to(features.device)
         if isinstance(mask, Undefined):
             return mask
-        if isinstance(entering, Padded):
-            mask = entering.kept if mask is None else entering.kept & mask.to(features.device)
         if mask is not None:
             self.masked.add(name)
             mask = mask.to(features.device)
