@@ -4,7 +4,7 @@ import importlib
 
 from architectures.case import CASES
 
-_FAMILIES = ("plain", "vision", "sequences")
+_FAMILIES = ("plain", "vision", "sequences", "parts")
 
 
 def all_cases():
