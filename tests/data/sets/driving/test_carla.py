@@ -136,7 +136,8 @@ def test_images_of_another_shape_or_type(folder, last, values):
         read_carla(folder)
     assert str(caught.value) == (
         f"{last}: 'rgb' must have the shape (frames, 88, 200, 3) and type uint8; got "
-        f"{values.shape} and {values.dtype}: leave the file out or get it again"
+        f"{values.shape} and {values.dtype}: leave the file out, or "
+        "compare it with the original if it was copied"
     )
 
 
@@ -155,7 +156,8 @@ def test_targets_of_another_shape_or_type(folder, last, values):
         read_carla(folder)
     assert str(caught.value) == (
         f"{last}: 'targets' must have the shape (3, 28), one row per image, and a floating-point "
-        f"type; got {values.shape} and {values.dtype}: leave the file out or get it again"
+        f"type; got {values.shape} and {values.dtype}: leave the file out, or "
+        "compare it with the original if it was copied"
     )
 
 
