@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import deepnrc
+from deepnrc.activations.layers import find_layers
 from deepnrc.activations.nothing_to_measure import nothing_to_measure
 from deepnrc.errors import LayerError
 
@@ -42,7 +43,7 @@ def test_what_it_holds_and_the_call_for_the_first():
 
 def test_a_weight_of_three_axes_is_shown_flattened():
     assert nothing_to_measure(Spline()).endswith(
-        "It holds a Spline (coefficients 2 × 3 × 8). Tell where the p × d matrix is and what "
+        "It holds Spline (coefficients 2 × 3 × 8). Tell where the p × d matrix is and what "
         "enters it: deepnrc.register_layer(Spline, weight=lambda layer: "
         "layer.coefficients.flatten(1), rows=lambda layer, x: x), with what the matrix is "
         "multiplied with as rows"
@@ -62,11 +63,32 @@ def test_a_model_without_weights(model, has):
     assert nothing_to_measure(model) == f"{start}{has}, so that there is no matrix"
 
 
+def test_parameters_in_a_list_are_those_of_its_owner():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = nn.ParameterList([torch.zeros(2, 3), torch.zeros(2, 4)])
+            self.named = nn.ParameterDict({"last": torch.zeros(2, 2)})
+
+    assert nothing_to_measure(Experts()).startswith(
+        "Experts has no weight layer of a known kind. It holds Experts (weights.0 2 × 3, "
+        "weights.1 2 × 4, named.last 2 × 2). Tell where the p × d matrix is and what enters it: "
+        "deepnrc.register_layer(Experts, weight='weights.0', rows="
+    )
+    with deepnrc.register_layer(Experts, weight={"a": "weights.0", "b": "named.last"}):
+        layers, skipped = find_layers(Experts())
+    assert [(layer.name, layer.feature_dim) for layer in layers] == [("a", 3), ("b", 2)]
+    assert skipped == ()
+
+
 def hidden():
     network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     yield torch.jit.script(network)
     yield torch.export.export(network, (torch.ones(3, 4),)).module()
     yield torch.ao.quantization.quantize_dynamic(network, {nn.Linear})
+    packed = nn.Linear(4, 2, bias=False)  # as other libraries pack them
+    packed.weight = nn.Parameter(torch.zeros(2, 4, dtype=torch.uint8), requires_grad=False)
+    yield packed
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

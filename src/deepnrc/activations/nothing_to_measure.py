@@ -1,14 +1,16 @@
 """What is said of a model in which no layer can be measured."""
 
+import re
+
 import torch
 from torch import nn
 
-from deepnrc.activations.kinds.find import own_weights
+from deepnrc.activations.kinds.find import is_packed, own_weights
 
 __all__ = ["nothing_to_measure"]
 
 _SHOWN = 3  # modules
-_HIDDEN = ("quantized", "torch.export", "torch.fx.graph_module")
+_HIDDEN = re.compile(r"^torch\.(.*\bquantized\b|export\b|fx\.graph_module)")
 
 
 def nothing_to_measure(model: nn.Module) -> str:
@@ -49,12 +51,15 @@ def nothing_to_measure(model: nn.Module) -> str:
 def _described(name: str, module: nn.Module, own: dict[str, tuple[int, ...]]) -> str:
     shapes = [f"{key} {' × '.join(map(str, shape))}" for key, shape in own.items()]
     listed = ", ".join(shapes[:_SHOWN]) + (", …" if len(shapes) > _SHOWN else "")
-    where = f"'{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
+    kind = type(module).__name__
+    where = f"'{name}', a {kind}" if name else kind
     return f"{where} ({listed})"
 
 
 def _hides_layers(module: nn.Module) -> bool:
-    kinds = [f"{kind.__module__}.{kind.__name__}" for kind in type(module).__mro__]
-    return isinstance(module, torch.jit.ScriptModule) or any(
-        part in kind for kind in kinds for part in _HIDDEN
+    kinds = [kind.__module__ for kind in type(module).__mro__]
+    return (
+        isinstance(module, torch.jit.ScriptModule)
+        or is_packed(module)
+        or any(map(_HIDDEN.match, kinds))
     )

@@ -15,7 +15,7 @@ from deepnrc.activations.kinds.recurrent import recurrent
 from deepnrc.activations.kinds.recurrent_cells import recurrent_cell
 from deepnrc.activations.kinds.registered import registered
 
-__all__ = ["own_weights", "parts_of", "reason_to_skip"]
+__all__ = ["is_packed", "own_weights", "parts_of", "reason_to_skip"]
 
 _KINDS: tuple[Callable[[nn.Module], Parts | None], ...] = (
     registered,
@@ -27,6 +27,8 @@ _KINDS: tuple[Callable[[nn.Module], Parts | None], ...] = (
     bilinear,
 )
 
+_LISTS = nn.ParameterList | nn.ParameterDict
+
 
 def parts_of(module: nn.Module) -> Parts | None:
     """What is measured of a module by itself; None for one without a weight of a known kind."""
@@ -36,17 +38,28 @@ def parts_of(module: nn.Module) -> Parts | None:
 
 
 def own_weights(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of a module's own parameters that may be weights: those of two axes or more."""
-    if isinstance(module, parametrize.ParametrizationList):
-        return {}  # a part of its layer's weight
-    own = module.named_parameters(recurse=False)
-    return {name: tuple(p.shape) for name, p in own if p.ndim >= 2}
+    """Shapes of a module's own parameters that may be weights: those of two axes or more.
+
+    Also of those in its lists of parameters, which are never called.
+    """
+    if isinstance(module, parametrize.ParametrizationList | _LISTS):
+        return {}  # a part of its layer's weight; the owner's parameters
+    own = dict(module.named_parameters(recurse=False))
+    for name, inner in module.named_children():
+        if isinstance(inner, _LISTS):
+            own |= {f"{name}.{key}": p for key, p in inner.named_parameters(recurse=False)}
+    return {name: tuple(p.shape) for name, p in own.items() if p.ndim >= 2}
+
+
+def is_packed(module: nn.Module) -> bool:
+    """Whether it is a linear layer or a convolution whose weight is no tensor of real numbers."""
+    return (is_linear(module) or is_convolution(module)) and parts_of(module) is None
 
 
 def reason_to_skip(module: nn.Module) -> str | None:
     """Why a module without parts is not measured; None where it holds no weight at all."""
     kind = type(module).__name__
-    if is_linear(module) or is_convolution(module):
+    if is_packed(module):
         return f"{kind}: its weight is not a matrix of real numbers (quantized or sharded)"
     own = own_weights(module)
     if not own:
