@@ -2,6 +2,7 @@
 
 import torch
 
+from deepnrc.metrics.leading import features_without_leading
 from deepnrc.metrics.view import LayerView, Undefined
 
 __all__ = ["linear_cka", "signal_target_cka"]
@@ -15,7 +16,7 @@ def signal_target_cka(view: LayerView) -> float | Undefined:
 
     Returns:
         In [0, 1]; 1 = the same similarity between samples. Undefined for constant features or
-        targets.
+        targets, and where no k directions of the features lead.
 
     References:
         [RU26] Table 1, NRC2; [K19] for linear CKA.
@@ -23,6 +24,8 @@ def signal_target_cka(view: LayerView) -> float | Undefined:
     if undefined := view.constant_features or view.constant_targets:
         return undefined
     spectrum, k = view.covariance_spectrum, view.signal_dim
+    if undefined := features_without_leading(view, k, center=True):
+        return undefined
     cross = spectrum.top(k).T @ view.moments.cross_covariance
     return _ratio(cross, spectrum.values[:k], view)
 

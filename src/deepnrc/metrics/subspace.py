@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepnrc.linalg.angles import principal_cosines
+from deepnrc.metrics.leading import features_without_leading, weight_without_leading
 from deepnrc.metrics.view import LayerView, Undefined
 
 __all__ = ["feature_weight_alignment", "noise_weight_alignment", "random_alignment"]
@@ -21,8 +22,8 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
 
     Returns:
         In [0, 1]; 1 = aligned; `random_alignment` is the value for unrelated subspaces. Undefined
-        for constant features or a zero weight, and where k is the width, as both subspaces are
-        then the whole space.
+        for constant features or a zero weight, where k is the width, as both subspaces are then
+        the whole space, and where k directions do not lead, as of an orthogonal weight.
 
     References:
         [RU26] Table 1, NRC3; [BG73].
@@ -32,6 +33,8 @@ def feature_weight_alignment(view: LayerView) -> float | Undefined:
     k = view.alignment_rank
     if k >= view.width:
         return Undefined(f"{_full(view)}: any weight reads all of it")
+    if undefined := _without_leading(view, k):
+        return undefined
     return float(principal_cosines(view.signal_spectrum.top(k), view.weight_spectrum.top(k)).mean())
 
 
@@ -52,12 +55,19 @@ def noise_weight_alignment(view: LayerView) -> float | Undefined:
     k, width = view.alignment_rank, view.width
     if k >= width:
         return Undefined(f"{_full(view)}: no noise subspace")
+    if undefined := _without_leading(view, k):
+        return undefined
     signal, read = view.signal_spectrum.top(k), view.weight_spectrum.top(k)
     # Projected twice, so that the rest is orthogonal to the signal to rounding.
     outside = read - signal @ (signal.T @ read)
     outside = outside - signal @ (signal.T @ outside)
     cosines: Tensor = torch.linalg.svdvals(outside)[: min(k, width - k)]
     return float(cosines.clamp(max=1.0).mean())
+
+
+def _without_leading(view: LayerView, k: int) -> Undefined | None:
+    features = features_without_leading(view, k, center=view.center)
+    return features or weight_without_leading(view, k)
 
 
 def _full(view: LayerView) -> str:
