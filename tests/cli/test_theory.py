@@ -107,7 +107,12 @@ def test_covariance_that_cannot_be_read(tmp_path):
     np.save(objects, np.array([{"a": 1}]), allow_pickle=True)
     result = ufm(objects, 0.1, 0.1)
     assert result.exit_code == 1
-    assert f"error: --covariance: cannot read '{objects}': Object arrays cannot be" in result.stderr
+    assert "its array must hold numbers; got pickled objects, which can run any" in result.stderr
+    huge = objects.read_bytes()[:10] + b"{'descr': '<f8', 'fortran_order': False, "
+    huge += b"'shape': (1000000, 1000000)}"
+    objects.write_bytes(huge.ljust(127) + b"\n")
+    result = ufm(objects, 0.1, 0.1)
+    assert "its array claims 8,000,000,000,000 bytes; at most" in result.stderr
     (tmp_path / "bad.csv").write_text("a,b\n")
     result = ufm(tmp_path / "bad.csv", 0.1, 0.1)
     assert result.stderr.startswith("error: --covariance '")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deepnrc.errors import FileError
-from deepnrc.storage.reading import parse_json, read_bounded, read_json
+from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.reading import parse_json, parse_toml, read_bounded, read_json
 
 
 def test_a_file_is_read_also_through_a_link(tmp_path):
@@ -54,3 +54,19 @@ def test_what_is_no_json_is_named(tmp_path, text, message):
 
 def test_the_deepest(tmp_path):
     assert parse_json(b"[" * 64 + b"]" * 64, Path("f")) == eval("[" * 64 + "]" * 64)
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 9999, "a = " + "[" * 70 + "]" * 70, "[" + ".".join("a" * 70) + "]"]
+)
+def test_toml_that_is_nested_too_deep(text):
+    with pytest.raises(
+        ArgumentError, match=r"x\.toml must be nested at most 64 deep; got more: it"
+    ):
+        parse_toml(text, source="x.toml")
+
+
+def test_toml():
+    assert parse_toml("a = [[1]]\nb.c = 2", source="x") == {"a": [[1]], "b": {"c": 2}}
+    with pytest.raises(ArgumentError, match=r"x\.toml is not valid TOML: Invalid value"):
+        parse_toml("a = ", source="x.toml")

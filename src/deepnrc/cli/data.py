@@ -37,7 +37,7 @@ def _parsed(options: list[str] | None) -> dict[str, object]:
         key, _, value = text.partition("=")
         try:
             parsed[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed[key] = value
     return parsed
 

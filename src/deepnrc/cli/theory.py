@@ -214,9 +214,9 @@ def _matrix(text: str) -> Any:
         return _rows(text.split(";"), "--covariance")
     try:
         if path.suffix == ".npy":
-            import numpy as np  # noqa: PLC0415
+            from deepnrc.data.tables.arrays import read_npy  # noqa: PLC0415
 
-            return np.load(path, allow_pickle=False)
+            return read_npy(path)
         lines = [line for line in path.read_text().splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise FileError(f"--covariance: cannot read '{path}': {error}") from error

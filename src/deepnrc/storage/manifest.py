@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import write_atomically
+from deepnrc.storage.reading import parse_json, read_bounded
 
 __all__ = ["MANIFEST", "check_manifest", "file_sha256", "write_manifest"]
 
@@ -38,8 +39,8 @@ def check_manifest(folder: Path, *, advice: str) -> str:
         FileError: A file is missing, altered or not in the manifest; the message names it.
     """
     try:
-        content = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(content)
+        content = read_bounded(folder / MANIFEST)
+        manifest = parse_json(content, folder / MANIFEST)
         files = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(

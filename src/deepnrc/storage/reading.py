@@ -3,15 +3,16 @@
 import errno
 import json
 import os
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from deepnrc.errors import FileError
+from deepnrc.errors import ArgumentError, FileError
 from deepnrc.storage.atomic import open_plain
 from deepnrc.support.text import shown
 
-__all__ = ["parse_json", "read_bounded", "read_json"]
+__all__ = ["parse_json", "parse_toml", "read_bounded", "read_json"]
 
 _BYTES = 256 * 2**20  # no record of this package comes near
 _DEPTH = 64
@@ -72,6 +73,31 @@ def parse_json(content: bytes, path: Path, *, where: str = "") -> Any:
     if too_deep:
         raise FileError(f"{place} is nested more than {_DEPTH} deep: it was altered")
     return value
+
+
+def parse_toml(text: str, *, source: str) -> dict[str, Any]:
+    """The values of a TOML text.
+
+    Args:
+        text: TOML.
+        source: What messages call it.
+
+    Raises:
+        ArgumentError: It is not valid TOML, or is nested more than 64 deep.
+    """
+    try:
+        values = tomllib.loads(text)
+        too_deep = _is_deep(values)
+    except tomllib.TOMLDecodeError as error:
+        raise ArgumentError(f"{source} is not valid TOML: {error}") from error
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ArgumentError(
+            f"{source} must be nested at most {_DEPTH} deep; got more: it is damaged or made to do "
+            "harm"
+        )
+    return values
 
 
 def _refuse(constant: str) -> None:

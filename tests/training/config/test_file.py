@@ -4,10 +4,11 @@ import tomllib
 
 import pytest
 
-from deepnrc.errors import FileError
+from deepnrc.errors import ArgumentError, FileError
 from deepnrc.training.config import ExperimentConfig, TrainingConfig
 from deepnrc.training.config.differences import differences
 from deepnrc.training.config.file import config_text, parse_config, plain_config, read_config
+from deepnrc.training.config.overrides import override
 
 
 def test_values_and_defaults(parse):
@@ -108,3 +109,17 @@ def test_from_python_too():
         name="x", data={"name": "synthetic"}, training=TrainingConfig(epochs=1, lr=1)
     )
     assert config.model.kind == "mlp"
+
+
+def test_files_that_are_too_deep_or_too_large(tmp_path):
+    path = tmp_path / "deep.toml"
+    path.write_text("a = " + "[" * 9999)
+    with pytest.raises(ArgumentError, match=r"deep\.toml must be nested at most 64 deep; got more"):
+        read_config(path)
+    path.write_bytes(b"#" * 2**21)
+    with pytest.raises(
+        FileError, match=r"deep\.toml' has 2,097,152 bytes; expected at most 1,048,576"
+    ):
+        read_config(path)
+    with pytest.raises(ArgumentError, match=r"--set a: the value is nested too deep: pass another"):
+        override({}, "a=" + "[" * 9999)

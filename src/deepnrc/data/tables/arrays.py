@@ -21,7 +21,7 @@ from deepnrc.data.tables.options import ReadOptions
 from deepnrc.data.tables.table import Rows, Table, no_such_column, twice
 from deepnrc.errors import DataError, DeepNRCError, FileError
 
-__all__ = ["ARRAYS", "array_table"]
+__all__ = ["ARRAYS", "array_table", "read_npy"]
 
 _BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, NotImplementedError),
@@ -145,6 +145,16 @@ def _member(path: Path, name: str) -> Array:
         archive.open(f"{name}.npy") as file,
     ):
         return npy.read_array(file, allow_pickle=False)
+
+
+def read_npy(path: Path) -> Array:
+    """The array of a .npy file.
+
+    Raises:
+        FileError: The file is missing or damaged, holds objects, or claims more than memory.
+    """
+    (stored,) = _npy(path).values()
+    return stored.read()
 
 
 def _npy(path: Path) -> dict[str, _Stored]:

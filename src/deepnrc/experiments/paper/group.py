@@ -128,7 +128,7 @@ def read_group(file: Path) -> Group:
     """
     try:
         return Group.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ArgumentError(f"'{file}' cannot be read as TOML: {error}") from error
     except ValidationError as error:
         problems = [

@@ -1,6 +1,5 @@
 """Experiment files: a checked configuration from TOML, and TOML from a configuration."""
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,14 @@ import tomli_w
 from pydantic import ValidationError
 
 from deepnrc.errors import ArgumentError, FileError
+from deepnrc.storage.reading import parse_toml, read_bounded
 from deepnrc.training.config.experiment import ExperimentConfig
 from deepnrc.training.config.messages import explain
 from deepnrc.training.config.overrides import override
 
 __all__ = ["config_text", "parse_config", "plain_config", "read_config"]
+
+_LARGEST = 2**20  # bytes; a written one has three thousand
 
 
 def read_config(
@@ -33,9 +35,9 @@ def read_config(
             or an invalid combination; the message names key, line and nearest valid name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"cannot read '{path}': {getattr(error, 'strerror', error)}") from error
+        text = read_bounded(path, limit=_LARGEST).decode()
+    except UnicodeDecodeError as error:
+        raise FileError(f"cannot read '{path}': {error}") from error
     return parse_config(text, overrides, source=source or str(path), name=name or path.stem)
 
 
@@ -53,10 +55,7 @@ def parse_config(
     Raises:
         ArgumentError: As for `read_config`.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ArgumentError(f"{source} is not valid TOML: {error}") from error
+    values = parse_toml(text, source=source)
     values.setdefault("name", name)
     overridden = [override(values, assignment) for assignment in overrides]
     try:

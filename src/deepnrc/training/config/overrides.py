@@ -31,4 +31,6 @@ def override(values: dict[str, Any], assignment: str) -> str:
         values[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[key] = text
+    except RecursionError:
+        raise ArgumentError(f"--set {path}: the value is nested too deep: pass another") from None
     return path

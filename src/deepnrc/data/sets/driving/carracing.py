@@ -27,6 +27,7 @@ from deepnrc.data.sets.driving.laps import (
 )
 from deepnrc.data.source import BuildRequest, RawData
 from deepnrc.errors import FileError
+from deepnrc.storage.reading import read_json
 from deepnrc.support.optional import optional_import
 
 __all__ = ["build_carracing", "read_carracing"]
@@ -103,8 +104,8 @@ def read_carracing(path: str | Path, *, speed_only: bool = False) -> RawData:
     """
     folder = Path(path)
     try:
-        about = dict(json.loads((folder / DESCRIPTION).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        about = dict(read_json(folder / DESCRIPTION))
+    except (FileError, TypeError, ValueError) as error:
         raise FileError(
             f"{folder / DESCRIPTION} cannot be read ({error}): the folder holds no CarRacing set, "
             f"or its build was interrupted; {_REBUILD}"
