@@ -1,14 +1,16 @@
 """Open HDF5 files with messages that say what to do."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from deepnrc.data.access.sizes import DAMAGED, check_size
-from deepnrc.errors import FileError
+from deepnrc.errors import DeepNRCError, FileError
 from deepnrc.support.optional import optional_import
 
-__all__ = ["check_chunk", "check_dataset", "open_hdf5"]
+__all__ = ["check_chunk", "check_dataset", "hdf5_errors", "open_hdf5"]
 
 
 def open_hdf5(path: Path, *, extra: str = "driving") -> Any:
@@ -30,6 +32,24 @@ def open_hdf5(path: Path, *, extra: str = "driving") -> Any:
         raise FileError(
             f"{path} cannot be opened as HDF5 ({error}): it is missing, truncated by an "
             f"interrupted copy, or of another format; {DAMAGED}"
+        ) from error
+
+
+@contextlib.contextmanager
+def hdf5_errors(path: Path) -> Iterator[None]:
+    """Turn what h5py raises for damaged files, and that is much, into a `FileError`.
+
+    Raises:
+        FileError: The body raised an `OSError`, RuntimeError, KeyError, TypeError, ValueError or
+            MemoryError that is not of this package.
+    """
+    try:
+        yield
+    except DeepNRCError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
+        raise FileError(
+            f"{path} cannot be read as HDF5 ({error}): it is damaged; {DAMAGED}"
         ) from error
 
 

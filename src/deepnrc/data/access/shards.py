@@ -125,7 +125,7 @@ class ShardImages:
                     self._read_with_hdf5(number, frames, pixels, places)
                 else:
                     _read_directly(shard.path, shard.offset, frames, pixels, places)
-            except (OSError, KeyError) as error:
+            except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
                 if isinstance(error, FileError):
                     raise
                 raise FileError(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepnrc.data.sets.driving.drives import read_drives, read_file, write_file
-from deepnrc.errors import FileError
+from deepnrc.errors import FileError, NonFiniteError
 
 
 @pytest.fixture
@@ -62,3 +62,21 @@ def test_a_header_that_claims_terabytes(tmp_path):
     message = r"a\.h5: 'targets' of shape \(100000000000, 28\) claims 11,200,000,000,000 bytes"
     with pytest.raises(FileError, match=message):
         read_drives([tmp_path / "a.h5"], ("speed",))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_files_are_refused_by_name(tmp_path, frames, compressed):
+    """HDF5 has many words for damage: as RuntimeError, KeyError, ValueError and OSError."""
+    path = tmp_path / "a.h5"
+    write_file(path, *frames, compressed=compressed)
+    content, generator = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[generator.integers(len(content) // 2)] ^= int(generator.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read_drives([path], ("speed",)).images.read(torch.arange(3))
+        except (FileError, NonFiniteError) as error:
+            refused += "a.h5" in str(error)
+    assert refused > 10

@@ -277,3 +277,18 @@ def test_a_header_that_claims_terabytes(tmp_path):
     message = r"a\.hdf5: 'observations' of shape \(.*\) claims 3,200,000,000,000 bytes; at most"
     with pytest.raises(FileError, match=message):
         read_real(SWIMMER, tmp_path / "a.hdf5")
+
+
+def test_damaged_files_are_refused_by_name(tmp_path, episodes):
+    path = write_minari(tmp_path / "main_data.hdf5", episodes)
+    content, generator = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[generator.integers(min(len(content), 6000))] ^= int(generator.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read_real(SWIMMER, path)
+        except (FileError, DataError) as error:
+            refused += "main_data.hdf5" in str(error)
+    assert refused > 10

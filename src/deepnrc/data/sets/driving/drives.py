@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.data.access.hdf5 import check_chunk, check_dataset, open_hdf5
+from deepnrc.data.access.hdf5 import check_chunk, check_dataset, hdf5_errors, open_hdf5
 from deepnrc.data.access.shards import Shard, ShardImages
 from deepnrc.data.access.sizes import DAMAGED
 from deepnrc.errors import DeepNRCWarning, FileError, NonFiniteError
@@ -86,7 +86,7 @@ def read_drives(
     parts: list[npt.NDArray[np.float32]] = []
     shared_chunks = 0
     for path in files:
-        with contextlib.closing(open_hdf5(path)) as file:
+        with hdf5_errors(path), contextlib.closing(open_hdf5(path)) as file:
             images, targets = _datasets(path, file, size)
             size = images.shape[1:3]
             values = _values(path, targets).astype(np.float32)
@@ -121,7 +121,7 @@ def read_file(
     Raises:
         FileError: The file is damaged or of another layout.
     """
-    with contextlib.closing(open_hdf5(path)) as file:
+    with hdf5_errors(path), contextlib.closing(open_hdf5(path)) as file:
         images, targets = _datasets(path, file, size)
         return _values(path, images), _values(path, targets)
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepnrc.data.access.hdf5 import check_dataset, open_hdf5
-from deepnrc.data.access.sizes import DAMAGED
+from deepnrc.data.access.hdf5 import check_dataset, hdf5_errors, open_hdf5
 from deepnrc.data.sets.imitation.episodes import Episode
-from deepnrc.errors import DataError, DeepNRCError, FileError
+from deepnrc.errors import DataError
 
 __all__ = ["hdf5_episodes"]
 
@@ -33,21 +32,14 @@ def hdf5_episodes(path: Path) -> Iterator[Episode]:
         FileError: The file is missing or damaged.
         DataError: The file is of another format, or lengths do not match.
     """
-    try:
-        with closing(open_hdf5(path, extra="imitation")) as file:
-            names = [name for name in file if re.fullmatch(r"episode_\d+", name)]
-            if names:
-                # By number: in the file's own order episode_10 comes before episode_2.
-                for name in sorted(names, key=lambda name: int(name.removeprefix("episode_"))):
-                    yield _minari_episode(file[name], f"{path.name}, {name}")
-            else:
-                yield from _d4rl_episodes(file, path.name)
-    except (OSError, RuntimeError) as error:  # h5py's errors for damaged files
-        if isinstance(error, DeepNRCError):
-            raise
-        raise FileError(
-            f"{path} cannot be read as HDF5 ({error}): it is damaged; {DAMAGED}"
-        ) from error
+    with hdf5_errors(path), closing(open_hdf5(path, extra="imitation")) as file:
+        names = [name for name in file if re.fullmatch(r"episode_\d+", str(name))]
+        if names:
+            # By number: in the file's own order episode_10 comes before episode_2.
+            for name in sorted(names, key=lambda name: int(name.removeprefix("episode_"))):
+                yield _minari_episode(file[name], f"{path.name}, {name}")
+        else:
+            yield from _d4rl_episodes(file, path.name)
 
 
 def _minari_episode(group: Any, place: str) -> Episode:
@@ -90,7 +82,7 @@ def _check_length(
 def _dataset(group: Any, name: str, place: str) -> npt.NDArray[Any]:
     """A dataset of a group, read whole."""
     if name not in group:
-        there = ", ".join(sorted(group)) or "nothing"
+        there = ", ".join(sorted(map(str, group))) or "nothing"
         raise DataError(
             f"{place} must have a dataset '{name}'; got {there}: pass a file in the format of "
             "Minari or D4RL"
@@ -98,7 +90,8 @@ def _dataset(group: Any, name: str, place: str) -> npt.NDArray[Any]:
     if not hasattr(group[name], "dtype"):
         raise DataError(
             f"{place}: '{name}' must be one dataset; got a group of "
-            f"{', '.join(sorted(group[name]))}: pass a file whose observations are one array"
+            f"{', '.join(sorted(map(str, group[name])))}: pass a file whose observations are one "
+            "array"
         )
     check_dataset(Path(group.file.filename), group[name].name[1:], group[name])
     values: npt.NDArray[Any] = group[name][()]
