@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from deepnrc.activations.kept_contents import contents_kept
 
-__all__ = ["preserved_state"]
+__all__ = ["calls_undone", "preserved_state"]
 
 _FUSED_LOCK = threading.Lock()
 _FUSED: list[bool] = []  # how the switch stood before; once for each measurement under way
@@ -42,6 +42,18 @@ def preserved_state(model: nn.Module, loader: object = None) -> Iterator[list[st
         _eagerly(),
     ):
         yield changed
+
+
+@contextlib.contextmanager
+def calls_undone(module: nn.Module) -> Iterator[None]:
+    """Restore what calls of a module may change: buffers, attributes and random states."""
+    with (
+        _random_state_kept(module, None),
+        contents_kept(module),
+        _attributes_kept(module),
+        _buffers_kept(module),
+    ):
+        yield
 
 
 @contextlib.contextmanager

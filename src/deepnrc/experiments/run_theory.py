@@ -72,6 +72,10 @@ def run_theory(run: SavedRun) -> RunTheory:
     targets = collection.targets
     last = _last_layer(collection.layers, targets.target_dim)
     assert last.moments is not None
+    if isinstance(last.weight, Undefined):
+        raise DataError(
+            f"the weight of the last layer '{last.name}' is not known: {last.weight.reason}"
+        )
     mean = last.moments.feature_mean
     covariance = last.moments.feature_covariance
     energy = float(covariance.diagonal().sum() + mean.square().sum())
@@ -94,7 +98,7 @@ def run_theory(run: SavedRun) -> RunTheory:
 
 def _last_layer(layers: tuple[LayerCollection, ...], target_dim: int) -> LayerCollection:
     seen = [layer for layer in layers if layer.moments is not None]
-    if not seen or len(seen[-1].weight) != target_dim:
+    if not seen or seen[-1].outputs != target_dim:
         name = seen[-1].name if seen else "none"
         raise DataError(
             f"the last layer called is '{name}', whose outputs are not the {target_dim} targets: "

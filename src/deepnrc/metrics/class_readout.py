@@ -55,6 +55,8 @@ def class_weight_cosine(view: ClassView) -> float | Undefined:
     if undefined := view.equal_means or view.unseen_classes:
         return undefined
     means, weight = view.centered_means, view.layer.weight
+    if isinstance(weight, Undefined):
+        return weight
     lengths = torch.linalg.vector_norm(means, dim=1) * torch.linalg.vector_norm(weight, dim=1)
     if float(lengths.min()) == 0.0:
         return Undefined(f"class {int(lengths.argmin())} has a mean or a row of W that is 0")

@@ -35,12 +35,12 @@ def last_layer_record(
 
     Args:
         name: Of the layer.
-        view: Its moments and weight, with ``signal_rank`` t.
+        view: Its moments and weight, which is known, with ``signal_rank`` t.
         unit_rows: Second moment of its unit rows; None where they were not asked for.
         variant: How the rows were scaled, as in `LastLayer`.
         squared_errors: Sum of the model's squared errors over the samples, by target.
     """
-    gram, covariance = view.weight @ view.weight.T, _target_moment(view)
+    gram, covariance = view.matrix @ view.matrix.T, _target_moment(view)
     fit = gram_fit(gram, covariance)
     pca_residual: float | Undefined = _NOT_ASKED
     weight_residual: float | Undefined = _NOT_ASKED

@@ -105,6 +105,8 @@ def entropy_rank(view: LayerView) -> float | Undefined:
 
 def weight_stable_rank(view: LayerView) -> float | Undefined:
     """Stable rank of the weight, ‖W‖_F²/‖W‖_2², in [1, min(p, d)]."""
+    if isinstance(view.weight, Undefined):
+        return view.weight
     values = view.weight_spectrum.values
     if values.numel() == 0 or float(values[0]) == 0.0:
         return Undefined("the weight is 0")

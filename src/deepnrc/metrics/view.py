@@ -20,7 +20,7 @@ class LayerView:
 
     Attributes:
         moments: Joint moments of features and targets.
-        weight: W, p × d.
+        weight: W, p × d, the matrix that the layer applies; undefined where it applies none.
         signal_rank: k, the dimension of the signal subspace asked for (t by default).
         center: Whether the noise component and the alignments use the centred second moment.
         intercept: Whether the linear prediction has one.
@@ -31,7 +31,7 @@ class LayerView:
     """
 
     moments: Moments
-    weight: Float64[Tensor, "p d"]
+    weight: Float64[Tensor, "p d"] | Undefined
     signal_rank: int
     center: bool = True
     intercept: bool = True
@@ -68,7 +68,7 @@ class LayerView:
     @cached_property
     def weight_spectrum(self) -> Spectrum:
         """Singular values of W and its directions in feature space."""
-        return right_spectrum(self.weight, leading=self.signal_rank)
+        return right_spectrum(self.matrix, leading=self.signal_rank)
 
     @cached_property
     def weight_rank(self) -> int:
@@ -76,7 +76,7 @@ class LayerView:
         # Rounding the entries of a half-precision weight moves singular values by about eps of the
         # largest; the usual bound, eps times the width, would exceed 1 and leave no rank at all.
         half = self.weight_eps > 1e-4
-        rtol = self.weight_eps * (2 if half else max(self.weight.shape))
+        rtol = self.weight_eps * (2 if half else max(self.matrix.shape))
         return numerical_rank(self.weight_spectrum.values, rtol=rtol)
 
     @cached_property
@@ -137,6 +137,14 @@ class LayerView:
         return None
 
     @property
+    def matrix(self) -> Float64[Tensor, "p d"]:
+        """W where it is known, which `zero_weight` tells."""
+        assert not isinstance(self.weight, Undefined)
+        return self.weight
+
+    @property
     def zero_weight(self) -> Undefined | None:
-        """Why the weight reads nothing; None if it is not 0."""
+        """Why the weight reads nothing; None if it is known and not 0."""
+        if isinstance(self.weight, Undefined):
+            return self.weight
         return Undefined("the weight is 0") if self.weight_rank == 0 else None

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from deepnrc.activations.evidence.effective_weight import Applied
 from deepnrc.activations.layers import Skipped, WeightLayer
 from deepnrc.moments.by_class import ClassMoments
 from deepnrc.moments.record import Moments
@@ -27,8 +28,13 @@ class LayerCollection:
     Attributes:
         name: Dotted module name.
         kind: ``"linear"``, ``"convolution"``, ``"recurrent_state"``, ``"registered"``, …
-        weight: W as a p × d matrix.
+        weight: W, the p × d matrix that it applies; undefined where it applies none.
         weight_dtype: The weight's own dtype.
+        width: d.
+        outputs: p.
+        bias: What it adds to each output unit; None: 0.
+        weight_source: Empty where W is its ``.weight``; ``"layer"`` where it was found by applying
+            the layer to a basis; ``"undefined"``.
         dtype: The features' own dtype; None when it saw no rows.
         rows: Feature rows seen (samples × positions × calls).
         calls: Times the layer was called in a pass.
@@ -41,8 +47,12 @@ class LayerCollection:
 
     name: str
     kind: str
-    weight: Float64[Tensor, "p d"]
+    weight: Float64[Tensor, "p d"] | Undefined
     weight_dtype: torch.dtype
+    width: int
+    outputs: int
+    bias: Float64[Tensor, " u"] | None = None
+    weight_source: str = ""
     dtype: torch.dtype | None = None
     rows: int = 0
     calls: int = 0
@@ -53,13 +63,26 @@ class LayerCollection:
     results: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def unseen(cls, layer: WeightLayer) -> "LayerCollection":
-        """Of a layer that was not called."""
+    def unseen(cls, layer: WeightLayer, applied: Applied | None = None) -> "LayerCollection":
+        """Of a layer that has no rows yet.
+
+        Args:
+            layer: Which.
+            applied: What it applies; None: its own weight.
+        """
+        if applied is None:
+            weight = layer.weight_matrix()
+            applied = Applied(weight, layer.bias, len(weight))
         return cls(
             name=layer.name,
             kind=layer.kind,
-            weight=layer.weight_matrix(),
+            weight=applied.weight,
             weight_dtype=layer.weight_dtype,
+            width=layer.feature_dim,
+            outputs=applied.outputs,
+            bias=applied.bias,
+            weight_source=applied.source,
+            notes=applied.notes,
         )
 
     @property

@@ -115,7 +115,7 @@ def dry_run(model: nn.Module, batch: Any, options: MeasureOptions) -> DryRun:
         state_bytes={
             layer.name: 0
             if layer.unpaired
-            else sum(statistic.nbytes([layer.weight.shape[1]], t) for statistic in statistics)
+            else sum(statistic.nbytes([layer.width], t) for statistic in statistics)
             for layer in called
         },
         notes=run.notes,

@@ -149,6 +149,7 @@ class Feed:
             with naming_head(name):
                 if one.targets.needs_classes and evidence is not None:
                     one.targets.find_classes(given, evidence.predictions[name], reading)
+                one.applied = {} if evidence is None else evidence.applied
                 one.start_batch(given, masks, reading)
         self.batches += 1
 

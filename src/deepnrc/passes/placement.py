@@ -35,7 +35,7 @@ def last_layer_name(one: Pass, layers: Sequence[LayerCollection], target_dim: in
     on_path = [x.name for x in layers if x.on_path and not x.unpaired]
     found = [name for name in on_path if name in one.last]
     if not found and (one.without_predictions or one.classify):
-        found = [x.name for x in layers if x.name in on_path and len(x.weight) == target_dim]
+        found = [x.name for x in layers if x.name in on_path and x.outputs == target_dim]
     return found[-1] if found else None
 
 

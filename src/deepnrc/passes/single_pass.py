@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepnrc.activations.evidence.effective_weight import Applied
 from deepnrc.activations.evidence.last_layer import gives_predictions
 from deepnrc.activations.kinds.part import Entering
 from deepnrc.activations.layers import WeightLayer
@@ -34,6 +35,7 @@ class Pass:
     Attributes:
         options: How targets are read.
         targets: Those read so far.
+        applied: What the layers apply, by name, where the evidence shows it.
         without_sums: Names of the layers that were called but have nothing to sum.
         last: Names of the layers whose W h + b was the prediction for the first batch.
 
@@ -55,6 +57,7 @@ class Pass:
         last: str | None = None,
     ) -> None:
         self.targets = Targets(options)
+        self.applied: Mapping[str, Applied] = {}
         self.without_sums: set[str] = set()
         self._layers = {layer.name: layer for layer in layers}
         self._statistics, self.options = statistics, options
@@ -105,7 +108,7 @@ class Pass:
             return
         seen = self._seen[key]
         seen.note(len(values), self.targets.batch)
-        if self.targets.batches == 1 and len(seen.before.weight) == self.targets.dim:
+        if self.targets.batches == 1 and seen.before.outputs == self.targets.dim:
             self._candidates[key] = replace(rows, values=values.clone())
         with seen.naming(key):
             for sums in seen.sums.values():
@@ -114,17 +117,23 @@ class Pass:
     def _drop(self, key: str, layer: WeightLayer, reason: Undefined) -> None:
         """Go on without a layer whose rows have no targets."""
         seen = self._seen.pop(key, None)
-        before = seen.before if seen else self._before.get(key) or LayerCollection.unseen(layer)
+        before = seen.before if seen else self._unsummed(key, layer)
         self._unpaired[key] = replace(before, name=key, unpaired=reason, results={})
+
+    def _unsummed(self, key: str, layer: WeightLayer) -> LayerCollection:
+        """What is known of a layer before its first row."""
+        # Only now: normed weights are made anew, sharded ones gathered, just before a call.
+        return self._before.get(key) or replace(
+            LayerCollection.unseen(layer, self.applied.get(layer.name)), name=key
+        )
 
     def _start(self, key: str, layer: WeightLayer, dtype: torch.dtype, rows: Tensor) -> bool:
         """Start a layer's sums; False where it has none."""
-        # Only now: normed weights are made anew, sharded ones gathered, just before a call.
-        before = self._before.get(key) or replace(LayerCollection.unseen(layer), name=key)
+        before = self._unsummed(key, layer)
         site = Site(
             width=layer.feature_dim,
             target_dim=self.targets.dim,
-            outputs=len(before.weight),
+            outputs=before.outputs,
             dtype=dtype,
             rows_dtype=rows.dtype,
             device=rows.device,
@@ -179,8 +188,11 @@ class Pass:
         """Compare the predictions for the first batch with what each candidate gives."""
         for key, rows in self._candidates.items():
             if key in self._seen:
-                layer, weight = self._layers[key.partition("#")[0]], self._seen[key].before.weight
-                if gives_predictions(layer, weight, rows, predictions):
+                before = self._seen[key].before
+                if isinstance(before.weight, Undefined):
+                    continue
+                eps = torch.finfo(before.weight_dtype).eps
+                if gives_predictions(before.weight, before.bias, rows, predictions, eps):
                     self.last.append(key)
         self._candidates.clear()
 

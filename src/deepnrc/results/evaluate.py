@@ -96,7 +96,7 @@ def _last_layer(collection: Collection, options: MeasureOptions) -> LastLayer | 
     t, layer = collection.targets.target_dim, collection.output_layer
     if options.task == "classification":
         return Undefined("the conditions of 2024 are for regression")
-    if layer is None and not any(len(x.weight) == t for x in collection.layers if x.rows):
+    if layer is None and not any(x.outputs == t for x in collection.layers if x.rows):
         rows = "one row" if t == 1 else f"{t} rows"
         return Undefined(f"no layer that was measured has a weight of {rows}, one for each target")
     if layer is None:
@@ -104,6 +104,8 @@ def _last_layer(collection: Collection, options: MeasureOptions) -> LastLayer | 
             "no layer that was measured gives the predictions as W h + b: the model changes what "
             "its last layer returns"
         )
+    if isinstance(layer.weight, Undefined):
+        return layer.weight
     return last_layer_record(
         layer.name,
         layer_view(layer, options, t),

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, computed
+from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, computed, split_undefined
 from deepnrc.metrics.class_view import ClassView
+from deepnrc.metrics.metric import Metric
 from deepnrc.metrics.prediction import linear_fit
 from deepnrc.metrics.proposition import proposition_1
 from deepnrc.metrics.spectrum import noise_component_floor
@@ -65,7 +66,7 @@ def layer_measurement(
     view = layer_view(layer, options, signal_rank)
     found, undefined = computed(CATALOGUE.values(), view)
     values: dict[str, Any] = dict(found)
-    extra, reasons = computed(options.metrics, view)
+    extra, reasons = split_undefined({x.name: _own(x, view) for x in options.metrics})
     undefined |= reasons
     proposition, fit = proposition_1(view), linear_fit(view)
     bounds: dict[str, Any] = {}
@@ -98,6 +99,16 @@ def layer_measurement(
         extra=extra,
         at_target_rank=None if target_rank is None else signal_values(_at(view, target_rank)),
     )
+
+
+def _own(metric: Metric[LayerView], view: LayerView) -> float | Undefined:
+    """A metric of the user's own; undefined where it wants a weight and there is none."""
+    try:
+        return metric.compute(view)
+    except (AssertionError, AttributeError, TypeError):  # what an `Undefined` in its place gives
+        if isinstance(view.weight, Undefined):
+            return view.weight
+        raise
 
 
 def _at(view: LayerView, signal_rank: int) -> LayerView:
@@ -145,7 +156,7 @@ def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -
     return LayerMeasurement(
         name=layer.name,
         kind=layer.kind,
-        width=layer.weight.shape[1],
+        width=layer.width,
         rows=0,
         calls=layer.calls,
         signal_rank=signal_rank,

@@ -165,7 +165,7 @@ def _layer_plan(layer: LayerCollection, shown: DryRun) -> LayerPlan:
     return LayerPlan(
         name=layer.name,
         kind=layer.kind,
-        width=layer.weight.shape[1],
+        width=layer.width,
         rows=layer.rows,
         rows_per_sample=layer.rows / shown.samples,
         reduction=_reduction(layer, shown),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.evidence.dataflow import Dataflow
+from deepnrc.activations.evidence.effective_weight import Applied, WeightEvidence
 from deepnrc.activations.evidence.layout import Glimpse
 from deepnrc.activations.evidence.samples import (
     part_start,
@@ -38,6 +39,7 @@ class LayerTrail:
         calls: Of it.
         filled: Numbers of the calls that were given a row.
         glimpses: Of what entered it, a call each; undefined where that is.
+        applied: What it applies; None where that could not be compared.
     """
 
     depth: int = 0
@@ -45,6 +47,7 @@ class LayerTrail:
     calls: int = 0
     filled: frozenset[int] = frozenset()
     glimpses: list[Glimpse | Undefined] = field(default_factory=list)
+    applied: Applied | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class BatchEvidence:
     layers: dict[str, LayerTrail]
     reason: Undefined | None = None
 
+    @property
+    def applied(self) -> dict[str, Applied]:
+        """What the layers apply, by name, where it could be compared with their weights."""
+        return {name: x.applied for name, x in self.layers.items() if x.applied is not None}
+
     def with_routes(self, other: "BatchEvidence") -> "BatchEvidence":
         """The same with what another batch showed of the path: routes may depend on the data."""
         layers = {**other.layers, **self.layers}
@@ -72,6 +80,7 @@ class BatchEvidence:
             now = layers[name]
             now.serves, now.depth = now.serves | trail.serves, max(now.depth, trail.depth)
             now.filled |= trail.filled
+            now.applied = now.applied or trail.applied
         return replace(self, layers=layers)
 
 
@@ -140,9 +149,11 @@ def _looked(
     wanted = {layer.name: layer for layer in layers}
     numbers = {layer.name: number for number, layer in enumerate(layers)}
     axes = {layer.name: layer.feature_axis for layer in layers}
-    flow = Dataflow()
+    flow, weights = Dataflow(), WeightEvidence(layers)
 
     def entered(name: str, entering: Entering) -> None:
+        if weights.busy:
+            return
         trail = trails.setdefault(name, LayerTrail())
         values = values_of(entering)
         if values is None or values.numel():
@@ -154,13 +165,15 @@ def _looked(
         assert values is not None
         _check_width(wanted[name], values)
         trail.glimpses.append(Glimpse.of(entering, axes[name]))
+        weights.entered(name, values)
 
     hooks = InputHooks(layers, entered)
 
     def left(name: str, given: Any, returned: Any) -> None:
-        if not hooks.busy:
+        if not hooks.busy and not weights.busy:
             depth = flow.passed(numbers[name], given, returned, level=wanted[name].part.level)
             trails[name].depth = max(trails[name].depth, depth)
+            weights.left(name, given, returned)
 
     modules = {layer.name: layer.module for layer in layers}
     with flow, hooks, _output_hooks(modules, left):
@@ -169,6 +182,7 @@ def _looked(
     for name, trail in trails.items():
         bit = 1 << numbers[name]
         trail.serves = frozenset(head for head, layers in origins.items() if layers & bit)
+        trail.applied = weights.applied.get(name)
     return BatchEvidence(samples, order, predictions, trails)
 
 
