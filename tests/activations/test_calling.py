@@ -152,6 +152,26 @@ def test_named_tuples_and_unknown_mappings_go_whole_to_a_model_of_one_parameter(
     assert default_forward(Takes(lambda batch: batch), batch) is batch
 
 
+@dataclass
+class Scene:
+    state: int
+    time: int
+    index: int = 7
+
+
+def test_a_dataclass_is_keywords_only_for_a_model_that_needs_several_inputs():
+    scene = Scene(1, 2)
+    swapped = Takes(lambda time, state: (time, state))
+    assert default_forward(swapped, scene) == (2, 1)
+    assert ignored_keys(swapped, scene) == ("index",)
+    for whole in (Takes(lambda scene: scene), Takes(lambda scene, mask=None: scene)):
+        assert default_forward(whole, scene) is scene
+        assert ignored_keys(whole, scene) == ()
+    message = "the model takes a, b, but the inputs are a Scene with the fields 'state', 'time'"
+    with pytest.raises(DataError, match=message):
+        default_forward(Takes(lambda a, b: a), scene)
+
+
 def test_keys_that_the_model_does_not_take_are_left_out_and_told():
     model = Takes(lambda state, goal=0: (state, goal))
     inputs = {"state": 1, "index": 7}

@@ -160,6 +160,7 @@ def test_what_is_no_data_is_told(kind):
 
 def test_a_batch_size_that_says_nothing_is_refused():
     message = r"batch_size=5 is for \(X, y\) and data sets; the loader \(list\) makes its own"
+    message += " batches: leave it out, or, where these are single samples, pass a DataLoader of"
     with pytest.raises(ArgumentError, match=message):
         measure(model(), [(X, Y)], batch_size=5)
     with pytest.raises(ArgumentError, match="batch_size must be at least 1; got 0"):

@@ -50,11 +50,14 @@ def default_forward(model: nn.Module, inputs: Any) -> Any:
     """``model(x)``; a mapping is passed as keywords, a tuple or list as several inputs.
 
     Named tuples are passed whole to a model of one parameter, and so are mappings of which it
-    takes no key. Keys that the model does not take are left out.
+    takes no key. A dataclass is passed whole unless the model cannot be called with less than
+    two inputs: then its fields are keywords. Keys that the model does not take are left out.
 
     Raises:
         DataError: The model takes none of the keys of a mapping, and several others.
     """
+    kind = _kind(inputs)
+    inputs = _by_name(model, inputs)
     if isinstance(inputs, Mapping):
         taken = _parameters(model)
         if taken is None:
@@ -65,7 +68,7 @@ def default_forward(model: nn.Module, inputs: Any) -> Any:
         if len(taken) == 1:
             return model(inputs)
         raise DataError(
-            f"the model takes {', '.join(taken)}, but the inputs are a mapping with the keys "
+            f"the model takes {', '.join(taken)}, but the inputs are a {kind} "
             f"{', '.join(map(repr, _keys(inputs)))}: pass unpack= that names them so, or forward="
         )
     if hasattr(inputs, "_fields") and len(_parameters(model) or ()) == 1:
@@ -76,12 +79,28 @@ def default_forward(model: nn.Module, inputs: Any) -> Any:
 
 
 def ignored_keys(model: nn.Module, inputs: Any) -> tuple[str, ...]:
-    """Keys of inputs that are a mapping that `default_forward` leaves out."""
+    """Keys of inputs passed as keywords that `default_forward` leaves out."""
     taken = _parameters(model)
+    inputs = _by_name(model, inputs)
     keys = _keys(inputs) if isinstance(inputs, Mapping) else []
     if taken is None or not any(key in taken for key in keys):
         return ()
     return tuple(str(key) for key in keys if key not in taken)
+
+
+def _kind(inputs: Any) -> str:
+    mapping = isinstance(inputs, Mapping)
+    return "mapping with the keys" if mapping else f"{type(inputs).__name__} with the fields"
+
+
+def _by_name(model: nn.Module, inputs: Any) -> Any:
+    """A dataclass for a model that cannot be called with it alone as a mapping of its fields."""
+    if isinstance(inputs, Mapping) or not dataclasses.is_dataclass(inputs):
+        return inputs
+    defaults = (_parameters(model) or {}).values()
+    if sum(default is inspect.Parameter.empty for default in defaults) < 2:
+        return inputs
+    return {field.name: getattr(inputs, field.name) for field in dataclasses.fields(inputs)}
 
 
 def _keys(mapping: Mapping[Any, Any]) -> list[Any]:

@@ -52,7 +52,8 @@ def as_loader(data: Any, batch_size: int | None = None) -> Iterable[Any]:
     if batch_size is not None:
         raise ArgumentError(
             f"batch_size={batch_size} is for (X, y) and data sets; the loader "
-            f"({type(data).__name__}) makes its own batches: leave it out"
+            f"({type(data).__name__}) makes its own batches: leave it out, or, where these are "
+            "single samples, pass a DataLoader of them"
         )
     return data
 
