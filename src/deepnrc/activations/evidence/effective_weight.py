@@ -76,7 +76,7 @@ class WeightEvidence:
         # Normed weights are made anew, sharded ones gathered, just before a call.
         known = self._known.get(name)
         if known is None:
-            padding = next(iter(Geometry.of(layer.module).paddings()))
+            padding = next(iter(Geometry.of(layer.parts.stored or layer.module).paddings()))
             known = Affine(layer.weight_matrix(), layer.bias, padding)
         if torch._C._functorch.is_batchedtensor(known.weight):
             return  # inside torch.vmap, which is refused elsewhere
@@ -90,7 +90,7 @@ class WeightEvidence:
         layer, before = self._layers[name], self.applied.get(name)
         if before is not None and before.source == "undefined":
             return
-        geometry = Geometry.of(layer.module)
+        geometry = Geometry.of(layer.parts.stored or layer.module)
         units = len(affine.weight) // math.prod(geometry.kernel)
         self.busy = True
         try:
@@ -212,6 +212,8 @@ def _stored_if_equal(affine: Affine, stored: Affine, eps: float) -> Affine:
 
 def _is_plain(layer: WeightLayer) -> bool:
     """Whether the layer runs torch's own code on its own weight."""
+    if layer.parts.stored is not None:
+        return False
     kind, weight = type(layer.module), layer.module.weight
     own = all(
         getattr(kind, name, None) is None or getattr(kind, name).__module__.startswith("torch.nn.")

@@ -14,6 +14,7 @@ from deepnrc.activations.kinds.part import Parts
 from deepnrc.activations.kinds.recurrent import recurrent
 from deepnrc.activations.kinds.recurrent_cells import recurrent_cell
 from deepnrc.activations.kinds.registered import registered
+from deepnrc.activations.kinds.wrapper import wrapper
 
 __all__ = ["is_packed", "own_weights", "parts_of", "reason_to_skip"]
 
@@ -34,7 +35,8 @@ def parts_of(module: nn.Module) -> Parts | None:
     """What is measured of a module by itself; None for one without a weight of a known kind."""
     if isinstance(module, torch.jit.ScriptModule):
         return None
-    return next((found for kind in _KINDS if (found := kind(module)) is not None), None)
+    found = next((found for kind in _KINDS if (found := kind(module)) is not None), None)
+    return wrapper(module, parts_of) if found is None else found
 
 
 def own_weights(module: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -109,12 +109,14 @@ class Parts:
             by then.
         after: The same when the module has run, of the other parts.
         claimed: Modules inside it whose weights are parts of this one.
+        stored: The module inside that holds the weight, where this one wraps it.
     """
 
     parts: tuple[Part, ...]
     before: Callable[[Call], Iterable[tuple[str, Entering]]] | None = None
     after: Callable[[Call], Iterable[tuple[str, Entering]]] | None = None
     claimed: tuple[nn.Module, ...] = ()
+    stored: nn.Module | None = None
 
 
 def first_tensor(call: Call) -> Iterable[tuple[str, Entering]]:
