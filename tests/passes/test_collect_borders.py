@@ -188,3 +188,10 @@ def test_a_layer_that_is_not_called_in_every_batch_says_so():
     assert got["large"].notes.count(note) == 1
     assert got["large"].rows == 30
     assert note not in (*got["always"].notes, *got["out"].notes)
+
+
+@pytest.mark.parametrize("target", [0.5, torch.tensor(0.5)])
+def test_single_samples_in_place_of_batches_are_told(target):
+    message = f"an axis of samples; got a {type(target).__name__} without one: .* a DataLoader of"
+    with pytest.raises(DataError, match=message):
+        deepnrc.measure(nn.Linear(5, 1), [(torch.zeros(5), target)])

@@ -91,7 +91,7 @@ class Run:
                 self._incoming = None  # what is looked at is run again to be measured
                 inputs, given = _pair(unpack(batch))
                 targets = feed.targets(given, _leading_size(inputs))
-                samples = len(next(iter(targets.values())))
+                samples = _counted(next(iter(targets.values())))
                 inputs = to_device(inputs, self._device)
                 predict = functools.partial(self._predict, forward, feed, targets)
                 first = self.pairing is None
@@ -237,6 +237,16 @@ class Run:
             found = routes(self._layers, predict, self._cast(inputs), samples)
         self.evidence = self.evidence.with_routes(found)
         self.pairing.take_routes(self.evidence)
+
+
+def _counted(targets: Any) -> int:
+    try:
+        return len(targets)
+    except TypeError as error:  # a number, or a tensor without axes
+        raise DataError(
+            f"targets of a batch must have an axis of samples; got a {type(targets).__name__} "
+            "without one: where these are single samples, pass a DataLoader of them"
+        ) from error
 
 
 def _pair(unpacked: Any) -> tuple[Any, Any]:
