@@ -35,8 +35,8 @@ def test_the_file_is_plain_json_of_a_stated_kind(path):
     document = json.loads(text)
     digest = document.pop("sha256")
     assert document == {"format": "deepnrc", "kind": "thing", "version": 3, "record": RECORD}
-    compact = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    assert digest == hashlib.sha256(compact.encode()).hexdigest()
+    rest = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    assert digest == hashlib.sha256(rest.encode()).hexdigest()
     assert text.endswith("\n")
     assert "größe" in text
 

@@ -8,7 +8,6 @@ The digest covers every other entry. Documents of older versions have none and a
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,12 +15,13 @@ from typing import Any
 
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import write_atomically
+from deepnrc.storage.indented import indented
 from deepnrc.storage.reading import parse_json, read_bounded
 from deepnrc.support.text import shown
 
 __all__ = [
     "document_bytes",
-    "document_digest",
+    "document_text",
     "json_bytes",
     "read_document",
     "read_labels",
@@ -40,7 +40,7 @@ def json_bytes(value: object) -> bytes:
         TypeError: The value holds something that JSON cannot represent.
         ValueError: The value holds NaN or infinity.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+    return f"{indented(value)}\n".encode()
 
 
 def document_bytes(
@@ -54,9 +54,16 @@ def document_bytes(
         record: The record; floats keep every digit.
         labels: Of a file that belongs to a run: ``run``, ``epoch`` and ``part``.
     """
-    document = {"format": _FORMAT, "kind": kind, "version": version, **labels}
-    whole = {**document, "record": dict(record)}
-    return json_bytes({**document, "sha256": document_digest(whole), "record": whole["record"]})
+    return document_text(kind, version, indented(record, 1), **labels).encode()
+
+
+def document_text(kind: str, version: int, record: str, **labels: str | int) -> str:
+    """A document around the text of its record, which `indented` gives at level 1."""
+    entries = {"format": _FORMAT, "kind": kind, "version": version, **labels}
+    head = [f" {indented(name)}: {indented(value)}" for name, value in entries.items()]
+    end = f' "record": {record}\n}}\n'
+    digest = hashlib.sha256(b"{\n" + ",\n".join([*head, end]).encode()).hexdigest()
+    return "{\n" + ",\n".join([*head, f' "sha256": "{digest}"', end])
 
 
 def write_document(
@@ -121,7 +128,7 @@ def read_document(
             f"{place} has the unknown entry '{shown(others[0])}': update deepnrc, or it was altered"
         )
     check(record)
-    if "sha256" in document and document["sha256"] != document_digest(document):
+    if "sha256" in document and document["sha256"] != _digest(document):
         raise FileError(
             f"{place} was altered after it was written: its SHA-256 differs from the one in it; "
             "restore it from a copy or make it again"
@@ -140,8 +147,8 @@ def read_labels(path: Path) -> dict[str, Any]:
     return {name: found[name] for name in sorted(_LABELS) if name in found}
 
 
-def document_digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of everything in a document but the digest, in its order and without spaces."""
+def _digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the text of a document without its digest."""
     content = {name: value for name, value in document.items() if name != "sha256"}
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    text = indented(content) + "\n"
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()

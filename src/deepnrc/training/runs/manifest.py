@@ -17,7 +17,8 @@ from torch import Tensor
 
 from deepnrc.errors import FileError
 from deepnrc.storage.atomic import replace_file
-from deepnrc.storage.documents import document_digest, read_document
+from deepnrc.storage.documents import document_text, read_document
+from deepnrc.storage.indented import indented
 from deepnrc.storage.manifest import MANIFEST, file_sha256
 from deepnrc.storage.schema import check_record
 from deepnrc.support.text import shown
@@ -235,20 +236,16 @@ class RunManifest:
         Raises:
             FileError: It cannot be written; an older one is unchanged.
         """
-        record = {"run": self.run, "epoch": self.epoch, "tensors": self.tensors}
-        head = {"format": "deepnrc", "kind": _KIND, "version": _VERSION}
-        names = sorted(self.files)  # the same, whenever a process was killed
-        listed = {name: self.files[name] for name in names}
-        digest = document_digest({**head, "record": {**record, "files": listed}})
-        start = json.dumps({**head, "sha256": digest})[:-1]
-        facts = json.dumps(record, ensure_ascii=False)[:-1]
-        files = ",\n".join(self._lines[name] for name in names)  # hundreds that do not change
-        text = f'{start},\n"record": {facts},\n"files": {{\n{files}\n}}}}}}\n'
-        replace_file(self.folder / MANIFEST, text.encode())
+        names = sorted(self.files)  # the same order, whenever a process was killed
+        files = ",\n".join(self._lines[name] for name in names)
+        facts = {"run": self.run, "epoch": self.epoch, "tensors": self.tensors}
+        record = f'{indented(facts, 1)[:-3]},\n  "files": {{\n{files}\n  }}\n }}'
+        replace_file(self.folder / MANIFEST, document_text(_KIND, _VERSION, record).encode())
 
     def _put(self, name: str, entry: Mapping[str, Any]) -> None:
         self.files[name] = dict(entry)
-        self._lines[name] = f"{json.dumps(name)}: {json.dumps(entry)}"
+        # As text, because there may be hundreds of files, few of which change.
+        self._lines[name] = f"   {indented(name)}: {indented(entry, 3)}"
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
