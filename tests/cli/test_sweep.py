@@ -35,7 +35,9 @@ def test_a_sweep_with_a_member_that_fails_and_once_more(experiment, tmp_path):
     )
     first = run(*arguments)
     assert first.exit_code == 1
-    assert first.stdout.startswith("2 runs of small in 'sweeps/small'\n")
+    assert first.stdout.startswith(
+        "2 runs of small in 'sweeps/small'\nIf it is interrupted, the same command resumes it.\n"
+    )
     assert re.search(
         r"\d/2  lr=0.05_seed=0: done after 2 epochs, loss \d\.\d{3}e[+-]\d\d\n", first.stdout
     )

@@ -17,6 +17,7 @@ __all__ = ["command", "exit_with_failures", "set_debug"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_RESUMED = ("reproduce", "sweep", "train")
 _debug: ContextVar[bool] = ContextVar("debug", default=False)
 
 
@@ -35,7 +36,9 @@ def command(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except (typer.Exit, typer.BadParameter):
             raise
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+            resumes = function.__name__ in _RESUMED
+            hint = ": the same command resumes where it stopped" if resumes else ""
+            typer.echo(f"interrupted{hint}", err=True)
             raise typer.Exit(130) from None
         except BrokenPipeError:  # the reader, such as `head`, closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

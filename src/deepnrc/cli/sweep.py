@@ -89,6 +89,7 @@ def sweep(
     count = f"{jobs} jobs" if jobs > 1 else "1 job"
     at_once = f", trained in {count}" if jobs < len(members) else ""
     print(f"{len(members)} runs of {name} in '{folder}'{at_once}", flush=True)
+    print("If it is interrupted, the same command resumes it.", flush=True)
     with where, LiveTable() as shown:
         statuses = run_sweep(members, folder, where, together=together, on_status=shown.show)
     frame = tidy_frame(members, folder)

@@ -98,6 +98,14 @@ def test_names_that_a_terminal_would_obey_are_escaped(run):
     assert "\x1b" not in note
 
 
+def test_lines_that_no_state_covers_are_told(run):
+    with (run / "log.jsonl").open("a") as file:
+        file.write('{"epoch": 4, "lo')
+    wrong, [note] = check_run(run)
+    assert wrong == []
+    assert "log.jsonl' holds lines after epoch 3, that of the newest state: the next ses" in note
+
+
 def test_what_is_wrong_with_the_manifest_is_told_first(run):
     document = json.loads((run / "manifest.json").read_text())
     document["record"]["epoch"] = "many"

@@ -16,7 +16,7 @@ from deepnrc.training.runs.entries import EnvironmentRecord, SessionEntry, check
 from deepnrc.training.runs.faults import Fault, find_faults
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.log import read_log, read_sessions
-from deepnrc.training.runs.manifest import RunManifest
+from deepnrc.training.runs.manifest import LOG, RunManifest
 from deepnrc.training.runs.measured import load_measured
 
 __all__ = ["check_run"]
@@ -55,6 +55,13 @@ def check_run(path: Path) -> tuple[list[str], list[str]]:
             f"'{shown(path)}' has no {MANIFEST}: an older version wrote it, no state is saved yet, "
             f"or {MANIFEST} was removed; files are checked by their own digests, where they have "
             "one"
+        )
+    elif folder.log.is_file() and folder.log.stat().st_size > manifest.files.get(LOG, {}).get(
+        "size", 0
+    ):
+        notes.append(
+            f"'{shown(folder.log)}' holds lines after epoch {manifest.epoch}, that of the newest "
+            "state: the next session trains these epochs again and writes the lines anew"
         )
     for text, harms in _others(folder, manifest):
         (wrong if harms else notes).append(text)

@@ -75,7 +75,9 @@ class LocalExecutor:
         if code == 0:
             return ""
         if code < 0:
-            return f"its process was ended by {signal.Signals(-code).name}"
+            how = f"its process was ended by {_signal_name(-code)}"
+            again = "the same command resumes where it stopped"
+            return f"{how}: {again}; what it printed is in '{self._printed(job)}'"
         text = self._printed(job).read_text(encoding="utf-8", errors="replace").strip()
         with contextlib.suppress(ValueError):
             errors = json.loads(text[text.rfind("\n") + 1 :])
@@ -98,6 +100,13 @@ class LocalExecutor:
             process.wait()
             _close_input(process)
         self._running.clear()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # such as a real-time signal
+        return f"signal {number}"
 
 
 def _emptied(path: Path) -> IO[bytes]:

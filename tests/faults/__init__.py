@@ -1,0 +1,1 @@
+"""A fault campaign: promises about files, each tried many times; ``python -m faults`` in tests/."""
