@@ -7,6 +7,7 @@ import pytest
 
 import deepnrc
 from deepnrc.errors import FileError
+from deepnrc.training.runs import session as sessions
 from deepnrc.training.runs.folder import RunFolder
 from deepnrc.training.runs.measured import load_log, load_measured
 from deepnrc.training.runs.run import RunEvents, run_experiment
@@ -79,7 +80,7 @@ def test_an_altered_file_is_named_or_written_again_as_it_was(runs, copy, name, h
     whole = file.read_bytes()
     file.write_bytes(HARMS[harm](whole))
     if name in ("config.toml", "provenance.json"):  # which follow from what is given
-        trained(path)
+        assert f"{name}' was damaged or lost: written again, as it was" in trained(path)
         assert run_contents(path) == run_contents(runs / "finished")
         return
     harmed = run_contents(path)
@@ -87,6 +88,33 @@ def test_an_altered_file_is_named_or_written_again_as_it_was(runs, copy, name, h
         trained(path)
     assert run_contents(path) == harmed
     file.write_bytes(whole)
+    trained(path)
+    assert run_contents(path) == run_contents(runs / "finished")
+
+
+def test_between_the_manifest_and_its_state_a_process_may_be_killed_twice(
+    runs, tmp_path, monkeypatch
+):
+    """The second time after it has cut the log back to the older state."""
+    path, write = tmp_path / "run", sessions.replace_file
+
+    def fail(file, content, **options):
+        if file.name == "latest.safetensors" and file.exists():
+            raise StoppedError
+        write(file, content, **options)
+
+    def stop_at_once(entry):
+        raise StoppedError
+
+    with monkeypatch.context() as killed:
+        killed.setattr(sessions, "replace_file", fail)
+        with pytest.raises(StoppedError):
+            run_experiment(config(), path)
+    assert RunFolder(path).manifest().epoch == 2  # its state is still that of epoch 0
+    with pytest.raises(StoppedError):
+        run_experiment(config(), path, events=RunEvents(on_epoch=stop_at_once))
+    assert RunFolder(path).manifest().epoch == 0
+    assert RunFolder(path).epochs() == [0]
     trained(path)
     assert run_contents(path) == run_contents(runs / "finished")
 

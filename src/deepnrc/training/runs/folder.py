@@ -144,8 +144,11 @@ class RunFolder:
                 "run: choose an empty or new folder with --out"
             )
 
-    def prepare(self, config: ExperimentConfig) -> None:
+    def prepare(self, config: ExperimentConfig) -> bool:
         """Prepare the folder for a run of this configuration; its lock must be held.
+
+        Returns:
+            Whether the configuration of a run was damaged or lost, and is written again.
 
         Raises:
             FileError: As `refuse_another`, or the folder cannot be written to, or a link in it
@@ -161,8 +164,10 @@ class RunFolder:
             for file in self.figures.iterdir():
                 refuse_link(file)
         manifest = self.manifest()
-        if not self.config.is_file() or (manifest is not None and manifest.fault(self.config)):
+        damaged = manifest is not None and manifest.fault(self.config) != ""
+        if damaged or not self.config.is_file():
             replace_file(self.config, config_text(config).encode())
+        return damaged
 
     def _refuse_changes(self, plain: Mapping[str, Any]) -> None:
         try:

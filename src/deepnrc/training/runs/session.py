@@ -220,8 +220,9 @@ class Session:
 
     def _resume(self) -> None:
         folder, provenance = self._folder, dict(self._data.data.provenance)
-        folder.prepare(self.config)
         say = self._events.say
+        if folder.prepare(self.config):
+            say(f"'{folder.config}' was damaged or lost: written again, as it was")
         self._manifest = recover(folder, self.config, provenance, self.state, say)
         for epoch, lost in lost_measurements(self._manifest).items():
             self._measure_again(epoch, lost)
