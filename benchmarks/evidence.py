@@ -53,7 +53,7 @@ def line(name: str, model: nn.Module, inputs: Tensor, rounds: int) -> str:
 
     def evidence() -> None:
         with torch.no_grad():
-            gather(layers, model, inputs, len(inputs))
+            gather(layers, lambda x: {"": model(x)}, inputs, len(inputs))
 
     base, ratios = interleaved(forward, {"evidence": evidence, "both": both}, rounds=rounds)
     count = operations(evidence) / operations(forward)

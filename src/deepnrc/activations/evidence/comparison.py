@@ -91,13 +91,14 @@ def misfit(
     patches = geometry.padded(affine.padding, entering, leaving).patches(inputs, at)
     got = outputs[tuple(index.to(outputs.device) for index in (at[:, 0],))]
     got = got[(torch.arange(len(at)), slice(None), *at[:, 1:].T)].double().cpu()
-    weight = affine.weight.reshape(units, -1, affine.weight.shape[1])
+    weight = affine.weight.reshape(units, -1)  # units × (kernel · channels)
     bias = torch.zeros(units, dtype=torch.float64) if affine.bias is None else affine.bias
     # By their size, so that squares stay in range.
     size = float(torch.where(torch.isfinite(patches), patches.abs(), 0.0).max()) or 1.0
     patches, got, bias = patches / size, got / size, bias / size
-    linear = torch.einsum("ukc,nck->nu", weight, patches)
-    energy = torch.einsum("ukc,nck->nu", weight.square(), patches.square())
+    patches = patches.transpose(1, 2).flatten(1)
+    linear = patches @ weight.T
+    energy = patches.square() @ weight.square().T
     energy = energy + (linear + bias).square() + bias.square()
     finite = torch.isfinite(got).all(1)
     if not bool(finite.any()):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from deepnrc.activations.evidence.dataflow import Dataflow
@@ -165,7 +166,8 @@ def _looked(
         assert values is not None
         _check_width(wanted[name], values)
         trail.glimpses.append(Glimpse.of(entering, axes[name]))
-        weights.entered(name, values)
+        with _disable_current_modes():  # nothing here leads to the predictions
+            weights.entered(name, values)
 
     hooks = InputHooks(layers, entered)
 
@@ -173,7 +175,8 @@ def _looked(
         if not hooks.busy and not weights.busy:
             depth = flow.passed(numbers[name], given, returned, level=wanted[name].part.level)
             trails[name].depth = max(trails[name].depth, depth)
-            weights.left(name, given, returned)
+            with _disable_current_modes():
+                weights.left(name, given, returned)
 
     modules = {layer.name: layer.module for layer in layers}
     with flow, hooks, _output_hooks(modules, left):
