@@ -352,3 +352,16 @@ def test_a_hand_made_network_collapses_where_it_was_made_to(rng):
     assert diagnosis.intrinsic_dimension == 2
     failed = [c.name for c in diagnosis.verdicts[0].conditions if not c.satisfied]
     assert "nrc1" in failed
+
+
+def test_nrc3_of_a_layer_that_applies_no_matrix_is_left_out_of_the_verdict():
+    reason = "the layer's output is not W h + b and it is not linear: it differs"
+    unknown = {
+        "feature_weight_alignment": math.nan,
+        "undefined": {"feature_weight_alignment": reason},
+    }
+    m = measurement(layer("a", weight_source="undefined", **unknown), layer("b"))
+    diagnosis = diagnose(m)
+    assert diagnosis.collapsed_layers == ("a", "b")
+    assert f"a: NRC3 undefined: {reason}; left out of the verdict" in str(diagnosis)
+    assert diagnose(measurement(layer("a", **unknown), layer("b"))).collapsed_layers == ("b",)

@@ -1,7 +1,7 @@
 """The four conditions at one layer, each with its value, its threshold and why it fails."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.measurement import Measurement
@@ -20,11 +20,19 @@ class Condition:
         name: ``"nrc1"`` … ``"nrc4"``, or ``"nc4"`` in its place for a classification.
         satisfied: Whether it holds; None where it is undefined.
         explanation: Value, threshold and, where it fails or is undefined, why.
+        left_out: Whether the verdict goes without it, as without NRC3 of a layer that applies no
+            matrix.
     """
 
     name: str
     satisfied: bool | None
     explanation: str
+    left_out: bool = field(default=False, metadata={"omit_empty": True})
+
+    @property
+    def allows(self) -> bool:
+        """Whether a layer may be collapsed as far as this condition tells."""
+        return self.satisfied is True or self.left_out
 
 
 def conditions(
@@ -35,10 +43,15 @@ def conditions(
     Where the targets are of low rank, NRC1 to NRC3 are those at their rank.
     """
     at = layer.at_target_rank or layer
+    third = _compared("nrc3", at, "feature_weight_alignment", limits.alignment_tol, at_most=False)
+    if layer.weight_source == "undefined":
+        third = replace(
+            third, explanation=f"{third.explanation}; left out of the verdict", left_out=True
+        )
     return (
         _compared("nrc1", at, "noise_component", limits.noise_tol, at_most=True),
         _compared("nrc2", at, "signal_target_cka", limits.cka_tol, at_most=False),
-        _compared("nrc3", at, "feature_weight_alignment", limits.alignment_tol, at_most=False),
+        third,
         _nc4(layer, limits) if limits.classify else _nrc4(layer, measurement, limits),
     )
 

@@ -142,8 +142,9 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     """Which layers are collapsed, by a rule that gives everybody the same answer.
 
     A layer is collapsed when it and every later layer satisfy the rule. A condition that is
-    undefined is not satisfied. Layers that saw no rows, or on which the predictions do not depend,
-    are not judged. Where NRC4 misses its limit by no more than rounding, its explanation says so.
+    undefined is not satisfied, but NRC3 of a layer that applies no matrix is left out. Layers that
+    saw no rows, or on which the predictions do not depend, are not judged. Where NRC4 misses its
+    limit by no more than rounding, its explanation says so.
 
     Args:
         measurement: From `measure`.
@@ -168,7 +169,7 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     judged = [layer for layer in measurement if layer.role == "path" and layer.rows]
     found = [conditions(layer, measurement, limits) for layer in judged]
     holds = {
-        "all": [all(condition.satisfied is True for condition in each) for each in found],
+        "all": [all(condition.allows for condition in each) for each in found],
         "nrc1": [each[0].satisfied is True for each in found],
     }
     names = [layer.name for layer in judged]

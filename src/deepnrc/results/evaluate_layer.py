@@ -94,6 +94,7 @@ def layer_measurement(
         undefined=undefined,
         notes=(*layer.notes, *_notes(view, fit.rank, undefined)),
         role="path" if layer.on_path else "side",
+        weight_source=layer.weight_source,
         depth=layer.depth,
         collapse=_collapse(layer, view, collection),
         extra=extra,

@@ -75,6 +75,8 @@ class LayerMeasurement(LayerValues, _Facts):
         depth: Most measured layers one after the other between the inputs and it.
         at_target_rank: The conditions at the targets' own rank r, where that is below their
             number t and no other signal rank was asked for; None elsewhere. Diagnoses go by it.
+        weight_source: Empty where W is the layer's ``.weight``; ``"layer"`` where it was found by
+            applying the layer; ``"undefined"`` where the layer is not linear.
     """
 
     random_alignment: float = math.nan
@@ -92,6 +94,7 @@ class LayerMeasurement(LayerValues, _Facts):
     role: str = "path"
     depth: int = 0
     at_target_rank: SignalValues | None = field(default=None, metadata={"omit_empty": True})
+    weight_source: str = field(default="", metadata={"omit_empty": True})
 
     @property
     def values(self) -> dict[str, float]:
