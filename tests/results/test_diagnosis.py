@@ -365,3 +365,18 @@ def test_nrc3_of_a_layer_that_applies_no_matrix_is_left_out_of_the_verdict():
     assert diagnosis.collapsed_layers == ("a", "b")
     assert f"a: NRC3 undefined: {reason}; left out of the verdict" in str(diagnosis)
     assert diagnose(measurement(layer("a", **unknown), layer("b"))).collapsed_layers == ("b",)
+    reason = "the weight reads alike 3 directions, so that no 2 of them lead"
+    tie = {"feature_weight_alignment": reason}
+    even = layer("a", feature_weight_alignment=math.nan, undefined=tie)
+    assert diagnose(measurement(even, layer("b"))).collapsed_layers == ("a", "b")
+
+
+def test_targets_of_unlike_units_are_not_of_low_rank(rng):
+    """A last layer that is exact in targets of units 1e4 apart, and the same in alike units."""
+    H = torch.tensor(rng.standard_normal((300, 6))) * torch.tensor([1, 1, 1e-3, 1e-3, 1e-3, 1e-3])
+    for unit in (1.0, 1e4, 1e-4):
+        scale = torch.tensor([1.0, unit, 1, 1, 1, 1], dtype=torch.float64)
+        Y = (H * scale)[:, :2]
+        m = measure(linear_model(np.eye(6)[:2]), [(H * scale, Y)], progress=False)
+        assert m[0].at_target_rank is None
+        assert diagnose(m, rule="nrc1").collapsed_layers == ("0",)

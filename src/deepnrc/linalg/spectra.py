@@ -14,6 +14,7 @@ __all__ = [
     "numerical_rank",
     "right_spectrum",
     "symmetric_spectrum",
+    "unit_spectrum",
 ]
 
 # Eigenvectors of WᵀW are accurate to eps over the ratio of its eigenvalues: to 1e-11 at this
@@ -65,6 +66,13 @@ def symmetric_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
     vectors[live, : live.numel()] = block.flip(1)
     vectors[dead, torch.arange(live.numel(), size)] = 1.0
     return Spectrum(all_values, vectors)
+
+
+def unit_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
+    """Spectrum of a second moment in units that make its diagonal 1, and 0 where nothing varies."""
+    diagonal = matrix.diagonal()
+    scale = torch.where(diagonal > 0, diagonal.rsqrt(), 0.0)
+    return symmetric_spectrum(scale[:, None] * matrix * scale)
 
 
 def right_spectrum(weight: Float64[Tensor, "p d"], *, leading: int = 1) -> Spectrum:

@@ -4,8 +4,9 @@ import torch
 
 from deepnrc.metrics.view import LayerView, Undefined
 
-__all__ = ["features_without_leading", "weight_without_leading"]
+__all__ = ["features_without_leading", "is_tie", "weight_without_leading"]
 
+_TIE = "of them lead"
 _DOUBLE, _SINGLE = torch.finfo(torch.float64).eps, torch.finfo(torch.float32).eps
 
 
@@ -56,4 +57,9 @@ def weight_without_leading(view: LayerView, k: int) -> Undefined | None:
 
 def _reason(what: str, values: torch.Tensor, last: float, rounding: float, k: int) -> str:
     equal = int(((values - last).abs() <= rounding).sum())
-    return f"the {what} {equal} directions, so that no {k} of them lead"
+    return f"the {what} {equal} directions, so that no {k} {_TIE}"
+
+
+def is_tie(reason: str) -> bool:
+    """Whether a value is undefined because no directions lead, and not because of what they are."""
+    return reason.endswith(_TIE)

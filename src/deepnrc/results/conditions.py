@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 
+from deepnrc.metrics.leading import is_tie
 from deepnrc.results.layer_measurement import LayerMeasurement
 from deepnrc.results.measurement import Measurement
 from deepnrc.results.signal_values import SignalValues
@@ -21,7 +22,7 @@ class Condition:
         satisfied: Whether it holds; None where it is undefined.
         explanation: Value, threshold and, where it fails or is undefined, why.
         left_out: Whether the verdict goes without it, as without NRC3 of a layer that applies no
-            matrix.
+            matrix, or an orthogonal one.
     """
 
     name: str
@@ -44,7 +45,8 @@ def conditions(
     """
     at = layer.at_target_rank or layer
     third = _compared("nrc3", at, "feature_weight_alignment", limits.alignment_tol, at_most=False)
-    if layer.weight_source == "undefined":
+    reason = at.undefined.get("feature_weight_alignment", "")
+    if layer.weight_source == "undefined" or is_tie(reason):
         third = replace(
             third, explanation=f"{third.explanation}; left out of the verdict", left_out=True
         )

@@ -142,7 +142,8 @@ def diagnose(measurement: Measurement, *, rule: str = "all", **thresholds: float
     """Which layers are collapsed, by a rule that gives everybody the same answer.
 
     A layer is collapsed when it and every later layer satisfy the rule. A condition that is
-    undefined is not satisfied, but NRC3 of a layer that applies no matrix is left out. Layers that
+    undefined is not satisfied, but NRC3 of a layer that applies no
+    matrix, or reads all directions alike, is left out. Layers that
     saw no rows, or on which the predictions do not depend, are not judged. Where NRC4 misses its
     limit by no more than rounding, its explanation says so.
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 from deepnrc.linalg.energy import energy_rank
-from deepnrc.linalg.spectra import symmetric_spectrum
+from deepnrc.linalg.spectra import symmetric_spectrum, unit_spectrum
 from deepnrc.metrics.catalogue import split_undefined
 from deepnrc.metrics.evaluate_last_layer import last_layer_record
 from deepnrc.metrics.last_layer import LastLayer
 from deepnrc.metrics.view import Undefined
+from deepnrc.moments.record import Moments
 from deepnrc.passes.collection import Collection
 from deepnrc.passes.options import MeasureOptions, takes_options
 from deepnrc.results.evaluate_layer import layer_measurement, layer_view
@@ -35,7 +36,7 @@ def evaluate(collection: Collection, **options: Any) -> Measurement:
     targets = collection.targets
     eigenvalues = symmetric_spectrum(targets.target_covariance).values.tolist()
     k = _signal_rank(chosen, eigenvalues)
-    r = _target_rank(chosen, eigenvalues)
+    r = _target_rank(chosen, targets)
     values, undefined = split_undefined(_own_predictions(collection, sum(eigenvalues)))
     own: dict[str, Any] = dict(values)
     last_layer = _last_layer(collection, chosen)
@@ -69,12 +70,18 @@ def _signal_rank(options: MeasureOptions, target_eigenvalues: list[float]) -> in
     return len(target_eigenvalues) - (options.task == "classification")
 
 
-def _target_rank(options: MeasureOptions, target_eigenvalues: list[float]) -> int | None:
-    """Rank of the targets where it is below their number and no signal rank was asked for."""
+def _target_rank(options: MeasureOptions, targets: Moments) -> int | None:
+    """Rank of the targets where it is below their number and no signal rank was asked for.
+
+    In their own units and with each scaled to 1, the larger: targets that only differ in units are
+    not of low rank.
+    """
     if options.signal_rank is not None or options.task == "classification":
         return None
-    rank = energy_rank(target_eigenvalues)
-    return rank if rank is not None and rank < len(target_eigenvalues) else None
+    spectra = (f(targets.target_covariance) for f in (symmetric_spectrum, unit_spectrum))
+    ranks = [energy_rank(spectrum.values.tolist()) for spectrum in spectra]
+    rank = max((rank for rank in ranks if rank is not None), default=targets.target_dim)
+    return rank if rank < targets.target_dim else None
 
 
 def _own_predictions(collection: Collection, variance: float) -> dict[str, Any]:
