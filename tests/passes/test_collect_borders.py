@@ -195,3 +195,14 @@ def test_single_samples_in_place_of_batches_are_told(target):
     message = f"an axis of samples; got a {type(target).__name__} without one: .* a DataLoader of"
     with pytest.raises(DataError, match=message):
         deepnrc.measure(nn.Linear(5, 1), [(torch.zeros(5), target)])
+
+
+def test_rows_of_samples_that_the_batch_does_not_have():
+    x, y = regression_data(40)
+    with pytest.raises(LayerError, match="layer '0': reduce= must return numbers of samples from"):
+        deepnrc.measure(
+            small_network(),
+            [(x, y)],
+            reduce=lambda name, rows: (rows, torch.arange(40) - 1),
+            progress=False,
+        )

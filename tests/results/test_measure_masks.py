@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import deepnrc
-from deepnrc.errors import DataError
+from deepnrc.errors import ArgumentError, DataError
 from helpers import seeded
 
 N = 24
@@ -108,6 +108,11 @@ def test_encoder_and_decoder_take_their_own_masks(rule):
     assert_same(translated((20, 64), reduce=rule), expected)
     assert_same(translated((64, 64), reduce=rule, mask=by_layer), expected)
     assert expected.notes == ()
+
+
+def test_a_pattern_that_matches_no_layer_is_refused():
+    with pytest.raises(ArgumentError, match=r"mask= gives a mask for 'encodr\*', which matches no"):
+        translated((8, 9), mask=lambda batch: {"encodr*": batch[0]["attention_mask"]})
 
 
 def test_two_masks_of_one_width_are_not_mixed_up():
