@@ -53,7 +53,7 @@ def reasons(view):
     return {name: x.reason for name, x in results.items() if isinstance(x, Undefined)}
 
 
-def twin_values(H, Y, W, k, *, intercept=True, rcond=1e-3, alignment_rank=None):
+def twin_values(H, Y, W, k, *, intercept=True, rcond=None, alignment_rank=None):
     """The same metrics from the twins.
 
     `alignment_rank` is for features of a rank below k: the package compares only that many

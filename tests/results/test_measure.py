@@ -263,7 +263,10 @@ def test_arguments_of_the_wrong_kind():
             "signal_rank must be a whole number of at least 1, 'targets' for the targets' own "
             "rank, or None for the target dimension; got 2.0"
         ),
-        "measure(model, batches, rcond='x')": "rcond must be at least 0 and below 1; got 'x'",
+        "measure(model, batches, rcond='x')": (
+            "rcond must be at least 0 and below 1; got 'x': 1e-3 is the paper's cut-off, None "
+            "keeps all that the moments resolve"
+        ),
         "measure(model, batches, metrics=[len])": (
             "metrics must be a list of deepnrc.Metric; it holds a builtin_function_or_method: wrap "
             "a function as deepnrc.Metric('my_metric', compute=function)"

@@ -25,7 +25,7 @@ class LayerView:
         center: Whether the noise component and the alignments use the centred second moment.
         intercept: Whether the linear prediction has one.
         rcond: Singular values of the features below this share of the largest are dropped in the
-            linear prediction.
+            linear prediction; None or 0 keeps every direction that the moments resolve.
         feature_eps: Machine epsilon of the features' own dtype.
         weight_eps: Machine epsilon of the weight's own dtype.
     """
@@ -35,7 +35,7 @@ class LayerView:
     signal_rank: int
     center: bool = True
     intercept: bool = True
-    rcond: float = 1e-3
+    rcond: float | None = None
     feature_eps: float = torch.finfo(torch.float64).eps
     weight_eps: float = torch.finfo(torch.float64).eps
 
@@ -64,6 +64,14 @@ class LayerView:
     def second_moment_spectrum(self) -> Spectrum:
         """Spectrum of `second_moment`."""
         return symmetric_spectrum(self.second_moment)
+
+    @cached_property
+    def scaled_spectrum(self) -> Spectrum:
+        """Spectrum of the moment that the linear prediction uses, its features scaled to 1."""
+        matrix = self.moments.feature_covariance if self.intercept else self.second_moment
+        scale = matrix.diagonal().rsqrt()
+        scale = torch.where(matrix.diagonal() > 0, scale, 0.0)
+        return symmetric_spectrum(scale[:, None] * matrix * scale)
 
     @cached_property
     def weight_spectrum(self) -> Spectrum:

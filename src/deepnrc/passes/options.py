@@ -63,8 +63,13 @@ class MeasureOptions:
         center: False takes the uncentred second moment in NRC1 and NRC3: for networks without
             biases on targets whose mean is not 0, where the mean carries signal.
         intercept: False predicts without an intercept in NRC4, as a network without biases does.
-        rcond: Singular values of the features below this share of the largest are dropped in NRC4;
-            the smallest value that has an effect is √(4·d·eps), 5e-7 at a width of 256.
+        rcond: None, or 0, predicts in NRC4 from every direction of the features that their moments
+            resolve, whatever the units: with each feature scaled to 1, from those whose variance
+            is above 16·eps·(λ_1 + √d), eps of float64 and λ_1 the largest, times √(N/1024) for
+            more rows; in ``"mixed"`` sums of wide float32 features, above their rounding to
+            float32 too. ``1e-3`` drops singular values of the features, as they are, below this
+            share of the largest, as [RU26]'s code does; the smallest that has an effect is
+            √(4·d·eps), 5e-7 at a width of 256. A layer's notes say what was dropped.
         task: ``"classification"`` takes labels (whole numbers) or one-hot rows as targets and adds
             neural collapse, NC1–4, at every layer, in a second pass over the data.
         classes: C, for labels of a model that does not return one score a class. None: the number
@@ -98,7 +103,7 @@ class MeasureOptions:
     signal_rank: int | str | None = None
     center: bool = True
     intercept: bool = True
-    rcond: float = 1e-3
+    rcond: float | None = None
     task: str = "regression"
     classes: int | None = None
     last_layer: str | None = None
@@ -113,8 +118,11 @@ class MeasureOptions:
     def __post_init__(self) -> None:
         check_reduce(self.reduce)
         _check_rank(self.signal_rank)
-        if not isinstance(self.rcond, int | float) or not 0.0 <= self.rcond < 1.0:
-            raise ArgumentError(f"rcond must be at least 0 and below 1; got {self.rcond!r}")
+        if self.rcond is not None and not _is_share(self.rcond):
+            raise ArgumentError(
+                f"rcond must be at least 0 and below 1; got {self.rcond!r}: 1e-3 is the paper's "
+                "cut-off, None keeps all that the moments resolve"
+            )
         check_classes(self.task, self.classes)
         _check_arguments("forward", self.forward, "(model, inputs)", 2)
         _check_arguments("unpack", self.unpack, "(batch)", 1)
@@ -191,6 +199,10 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "targets": ("resample", None),
     "last_layer": ("paper2024", "centred", None),
 }
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0.0 <= value < 1.0
 
 
 def _check_choice(name: str, value: object) -> None:

@@ -9,7 +9,7 @@ import torch
 from deepnrc.metrics.catalogue import CATALOGUE, CLASS_CATALOGUE, computed, split_undefined
 from deepnrc.metrics.class_view import ClassView
 from deepnrc.metrics.metric import Metric
-from deepnrc.metrics.prediction import linear_fit
+from deepnrc.metrics.prediction import LinearFit, linear_fit
 from deepnrc.metrics.proposition import proposition_1
 from deepnrc.metrics.spectrum import noise_component_floor
 from deepnrc.metrics.subspace import random_alignment
@@ -18,6 +18,7 @@ from deepnrc.passes.collection import Collection, LayerCollection
 from deepnrc.passes.options import MeasureOptions
 from deepnrc.results.layer_measurement import ClassCollapse, LayerMeasurement
 from deepnrc.results.signal_values import signal_values
+from deepnrc.support.text import counted
 
 __all__ = ["layer_measurement", "layer_view"]
 
@@ -92,7 +93,7 @@ def layer_measurement(
         linear_prediction_rank=fit.rank,
         eigenvalues=tuple(view.covariance_spectrum.values.tolist()),
         undefined=undefined,
-        notes=(*layer.notes, *_notes(view, fit.rank, undefined)),
+        notes=(*layer.notes, *_notes(view, fit, undefined)),
         role="path" if layer.on_path else "side",
         weight_source=layer.weight_source,
         depth=layer.depth,
@@ -136,7 +137,7 @@ def _collapse(
     return ClassCollapse(**values, undefined=undefined)
 
 
-def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator[str]:
+def _notes(view: LayerView, fit: LinearFit, undefined: Mapping[str, str]) -> Iterator[str]:
     k = view.signal_rank
     if view.signal_dim < k:
         yield f"NRC2 uses all {view.width} directions of the layer: the signal rank is {k}"
@@ -146,8 +147,28 @@ def _notes(view: LayerView, rank: int, undefined: Mapping[str, str]) -> Iterator
             f"the features {view.feature_rank}, rank of the weight {view.weight_rank}"
         )
     samples = view.moments.count - (1 if view.intercept else 0)
-    if rank >= samples > 0:
-        yield f"NRC4 fits {rank} directions to {view.moments.count} rows: it interpolates"
+    if fit.rank >= samples > 0:
+        yield f"NRC4 fits {fit.rank} directions to {view.moments.count} rows: it interpolates"
+    yield from _dropped(view, fit)
+
+
+def _dropped(view: LayerView, fit: LinearFit) -> Iterator[str]:
+    """Which directions the linear prediction lacks, and why."""
+    kept = f"NRC4 predicts from {fit.rank} of {counted(view.width, 'direction')}"
+    if fit.below_cut:
+        yield (
+            f"{kept}: {fit.below_cut} below rcond={view.rcond:g} of the largest "
+            f"{'is' if fit.below_cut == 1 else 'are'} dropped, and what they would add to the "
+            "prediction"
+        )
+    if fit.unresolved:
+        single = bool((view.moments.single_scatter > 0).any())
+        more = '; precision="double" resolves more' if single else ""
+        yield (
+            f"{kept}: {fit.unresolved} {'is' if fit.unresolved == 1 else 'are'} so small beside "
+            "the others that rounding hides them, and what they would add to the prediction is "
+            f"not known{more}"
+        )
 
 
 def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerMeasurement:

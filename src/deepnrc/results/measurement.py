@@ -42,7 +42,8 @@ class Measurement:
         target_eigenvalues: Of Σ_Y, descending.
         center: Whether NRC1 and NRC3 used the centred second moment.
         intercept: Whether the linear prediction had an intercept.
-        rcond: Cut-off of the linear prediction, relative to the largest singular value.
+        rcond: Cut-off of the linear prediction, relative to the largest singular value; None where
+            every direction that the moments resolve was kept.
         reduce: How activations became rows.
         precision: ``"mixed"`` or ``"double"``.
         state_bytes: Bound of the memory the pass held for its sums.
@@ -69,7 +70,7 @@ class Measurement:
     target_eigenvalues: tuple[float, ...]
     center: bool
     intercept: bool
-    rcond: float = field(metadata={"stored_as": "rtol"})
+    rcond: float | None = field(metadata={"stored_as": "rtol"})
     reduce: str
     precision: str
     state_bytes: int
@@ -152,7 +153,7 @@ class Measurement:
         return f"undefined: {reason}" if reason else number(getattr(self, name))
 
     @property
-    def rtol(self) -> float:
+    def rtol(self) -> float | None:
         """The old name of ``rcond``."""
         warnings.warn("Measurement.rtol is now called rcond", FutureWarning, stacklevel=2)
         return self.rcond

@@ -26,6 +26,8 @@ class MeasureConfig(Table):
         signal_rank: k of NRC1–3, or ``"targets"``; None is the target dimension.
         center: As in `deepnrc.measure`.
         intercept: As in `deepnrc.measure`.
+        rcond: As in `deepnrc.measure`; 0, its None, keeps all that the moments resolve. The
+            papers' experiments set 1e-3.
         last_layer: As in `deepnrc.measure`: 2024's NRC1 and NRC2 too.
     """
 
@@ -38,6 +40,7 @@ class MeasureConfig(Table):
     signal_rank: int | str | None = None
     center: bool = True
     intercept: bool = True
+    rcond: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     last_layer: Literal["paper2024", "centred"] | None = None
 
     @field_validator("signal_rank")
@@ -60,7 +63,8 @@ class MeasureConfig(Table):
     def options(self) -> MeasureOptions:
         """How to measure, without a progress bar."""
         names = ("layers", "signal_rank", "center", "intercept", "last_layer")
-        return MeasureOptions(**{name: getattr(self, name) for name in names}, progress=False)
+        given = {name: getattr(self, name) for name in names}
+        return MeasureOptions(**given, rcond=self.rcond or None, progress=False)
 
     def schedule(self, epochs: int) -> tuple[int, ...]:
         """The epochs to measure at, ascending, of a run of so many."""

@@ -42,6 +42,7 @@ from deepnrc.training.runs.manifest import RunManifest, run_id
 
 __all__ = ["RunFolder", "lock_folder", "named_folder"]
 
+_RCOND_BEFORE = 1e-3  # of runs whose config.toml has no measure.rcond
 _EPOCH = re.compile(r"epoch-(\d{6,})\.safetensors")
 
 
@@ -102,14 +103,25 @@ class RunFolder:
         refuse_fault(self.manifest(), self.config)
         if not self.config.is_file():
             raise FileError(f"'{self.path}' is not the folder of a run: it has no config.toml")
-        return read_config(self.config)
+        stored = read_config(self.config)
+        if "rcond" in stored.measure.model_fields_set:
+            return stored
+        return _with_rcond(stored, _RCOND_BEFORE)
+
+    def as_begun(self, config: ExperimentConfig) -> ExperimentConfig:
+        """The configuration as the folder's run, which it matches, was begun with.
+
+        A folder that is older than ``measure.rcond`` stays with the cut-off of its time, so that
+        all measurements of one run mean the same.
+        """
+        return _with_rcond(config, self.read_config().measure.rcond)
 
     def is_finished(self, config: ExperimentConfig) -> bool:
         """Whether the folder holds a run of this configuration that reached its last epoch."""
         if not self.config.is_file() or not self.sessions.is_file():
             return False
         try:
-            if differences(plain_config(self.read_config()), plain_config(config)):
+            if _changes(tomllib.loads(self.config.read_text(encoding="utf-8")), config):
                 return False  # the run itself will refuse it, and name the keys
             manifest = self.manifest()
             if manifest is not None and (
@@ -132,7 +144,7 @@ class RunFolder:
             return  # the configuration's own file may even be damaged: it is written again
         refuse_fault(manifest, self.config)
         if self.config.is_file():
-            self._refuse_changes(plain_config(config))
+            self._refuse_changes(config)
             return
         if not self.path.exists():
             return
@@ -169,7 +181,7 @@ class RunFolder:
             replace_file(self.config, config_text(config).encode())
         return damaged
 
-    def _refuse_changes(self, plain: Mapping[str, Any]) -> None:
+    def _refuse_changes(self, config: ExperimentConfig) -> None:
         try:
             before = tomllib.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
@@ -177,7 +189,7 @@ class RunFolder:
                 f"'{self.config}' cannot be read ({error}): it was cut off or altered; restore it "
                 "from a copy, or choose another folder with --out"
             ) from error
-        changed = differences(before, plain)
+        changed = _changes(before, config)
         if changed:
             raise FileError(
                 f"'{self.path}' holds a run of another configuration: choose another folder with "
@@ -222,6 +234,25 @@ def lock_folder(path: Path) -> Iterator[HeldLock]:
 
     with file_lock(path / ".lock", refuse) as lock:
         yield lock
+
+
+def _with_rcond(config: ExperimentConfig, rcond: float) -> ExperimentConfig:
+    measure = config.measure.model_copy(update={"rcond": rcond})
+    return config.model_copy(update={"measure": measure})
+
+
+def _changes(stored: Mapping[str, Any], config: ExperimentConfig) -> list[str]:
+    """In which keys a stored configuration and another differ.
+
+    One without ``measure.rcond`` was written when there was only the papers' cut-off; it matches
+    that and also 0, the default today, which a file without the key now has.
+    """
+    measure = stored.get("measure", {})
+    if "rcond" not in measure:
+        stored = {**stored, "measure": {**measure, "rcond": _RCOND_BEFORE}}
+        if config.measure.rcond == 0.0:
+            config = _with_rcond(config, _RCOND_BEFORE)
+    return differences(stored, plain_config(config))
 
 
 def _is_end(line: str) -> bool:

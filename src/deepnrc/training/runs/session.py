@@ -223,6 +223,7 @@ class Session:
         say = self._events.say
         if folder.prepare(self.config):
             say(f"'{folder.config}' was damaged or lost: written again, as it was")
+        self.config = folder.as_begun(self.config)
         self._manifest = recover(folder, self.config, provenance, self.state, say)
         for epoch, lost in lost_measurements(self._manifest).items():
             self._measure_again(epoch, lost)
