@@ -30,15 +30,19 @@ class Alone:
 
     inputs: dict
     predictions: list
+    called: list  # names in the order of their first call
 
-    def known(self, name, module, reduce="mean", *, matrix=None, kept=None, role="path"):
+    def known(self, name, module, reduce="mean", *, matrix=None, kept=None, role="path", call=None):
         """The rows of a layer, a call of a sample each (or a position each), and its matrix.
 
-        ``kept``: positions of each sample that count, by sample; None: all.
+        ``kept``: positions of each sample that count, by sample; None: all. ``call``: the number
+        of the only call that is meant.
         """
+        if name not in self.called:
+            return Known(role="uncalled")
         rows, owners = [], []
         for sample, calls in enumerate(self.inputs[name]):
-            for given in calls:
+            for given in calls if call is None else calls[call : call + 1]:
                 positions = flat(given, module)
                 if kept is not None and len(positions) == len(kept[sample]):
                     positions = positions[kept[sample]]
@@ -52,12 +56,14 @@ class Alone:
 def alone(model, samples, forward, modules):
     """Run ``forward(model, sample)`` for each sample and record what enters the modules."""
     inputs = {name: [[] for _ in samples] for name in modules}
-    handles, predictions, number = [], [], 0
+    handles, predictions, called, number = [], [], [], 0
 
     def recorder(name):
         def record(module, args, kwargs):
             given = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
             inputs[name][number].append(given[0].detach().double().numpy().copy())
+            if name not in called:
+                called.append(name)
 
         return record
 
@@ -68,7 +74,7 @@ def alone(model, samples, forward, modules):
             predictions.append(forward(model, sample).detach().double().numpy())
     for handle in handles:
         handle.remove()
-    return Alone(inputs, predictions)
+    return Alone(inputs, predictions, called)
 
 
 def spatial_axes(module):

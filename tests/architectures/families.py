@@ -4,7 +4,17 @@ import importlib
 
 from architectures.case import CASES
 
-_FAMILIES = ("plain", "vision", "sequences", "parts")
+_FAMILIES = (
+    "plain",
+    "vision",
+    "sequences",
+    "parts",
+    "pretrained",
+    "weights",
+    "science",
+    "borders",
+    "refusals",
+)
 
 
 def all_cases():

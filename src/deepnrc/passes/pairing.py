@@ -64,6 +64,11 @@ class Pairing:
         if filled and (trail is None or call not in trail.filled):
             self.missed |= trail is None or call < trail.calls or not trail.filled
 
+    def unreached(self, name: str) -> bool:
+        """Whether the part of the batch gave no row to a call of a layer."""
+        trail = self._evidence.layers.get(name)
+        return trail is None or len(trail.filled) < trail.calls
+
     def take_routes(self, evidence: BatchEvidence) -> None:
         """Take in what another batch showed of the path."""
         self._evidence, self.missed = evidence, False

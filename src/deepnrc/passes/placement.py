@@ -43,11 +43,12 @@ def _placed(
     layer: LayerCollection, evidence: BatchEvidence, found: Mapping[str, str], head: str
 ) -> LayerCollection:
     """The layer with its place among the others, as the evidence shows it."""
-    name = layer.name.partition("#")[0]
+    name, _, number = layer.name.partition("#")
     trail = evidence.layers.get(name)
     if trail is None:
         return layer
     notes = layer.notes + ((found[name],) if name in found else ())
     if trail.calls > 1 and "#" not in layer.name:
         notes += (f"{trail.calls} calls a batch are pooled: calls='separate' tells them apart",)
-    return replace(layer, depth=trail.depth, on_path=head in trail.serves, notes=notes)
+    depth, heads = trail.at(int(number) - 1 if number else None)
+    return replace(layer, depth=depth, on_path=head in heads, notes=notes)

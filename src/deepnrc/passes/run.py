@@ -116,15 +116,21 @@ class Run:
                 bar.advance()
 
     def _wants(self, feed: Feed, name: str) -> bool:
-        return self._incoming is not None and feed.wants(name)
+        if self._incoming is None or self.pairing is None:
+            return False
+        return feed.wants(name) or self.pairing.unreached(name)
 
     def _receive(self, feed: Feed, name: str, entering: Entering) -> None:
         """Take in what enters a layer in one call of it."""
-        assert self._incoming is not None
-        call, key = self._incoming.call(name, entering)
-        if feed.wants(key):
-            layer = self._by_name[name]
-            feed.take(key, layer, entering, self._incoming.rows(layer, entering, call))
+        incoming, self._incoming = self._incoming, None  # reduce= may call layers itself
+        assert incoming is not None
+        try:
+            call, key = incoming.call(name, entering)
+            if feed.wants(key):
+                layer = self._by_name[name]
+                feed.take(key, layer, entering, incoming.rows(layer, entering, call))
+        finally:
+            self._incoming = incoming
 
     def _predict(
         self,

@@ -5,6 +5,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -35,20 +36,48 @@ class LayerTrail:
     """What one layer showed.
 
     Attributes:
-        depth: Most measured layers one after the other between the inputs and it.
-        serves: Heads whose predictions depend on it; "" is the only one of a single output.
+        depths: Most measured layers one after the other between the inputs and it, in each call.
+        served: Heads whose predictions depend on each call; "" is the only one of a single output.
         calls: Of it.
         filled: Numbers of the calls that were given a row.
         glimpses: Of what entered it, a call each; undefined where that is.
         applied: What it applies; None where that could not be compared.
     """
 
-    depth: int = 0
-    serves: frozenset[str] = frozenset()
+    depths: list[int] = field(default_factory=list)
+    served: list[frozenset[str]] = field(default_factory=list)
     calls: int = 0
     filled: frozenset[int] = frozenset()
     glimpses: list[Glimpse | Undefined] = field(default_factory=list)
     applied: Applied | None = None
+
+    @property
+    def depth(self) -> int:
+        """Of its deepest call."""
+        return max(self.depths, default=0)
+
+    @property
+    def serves(self) -> frozenset[str]:
+        """Heads whose predictions depend on any call."""
+        return frozenset[str]().union(*self.served)
+
+    def at(self, call: int | None) -> tuple[int, frozenset[str]]:
+        """Depth and heads of one call, from 0; of all together where it was not seen, or None."""
+        if call is None or call >= len(self.depths):
+            return self.depth, self.serves
+        return self.depths[call], self.served[call]
+
+    def joined(self, other: "LayerTrail") -> "LayerTrail":
+        """The same with what another batch showed of the path."""
+        depths = zip_longest(self.depths, other.depths, fillvalue=0)
+        served = zip_longest(self.served, other.served, fillvalue=frozenset[str]())
+        return replace(
+            self,
+            depths=[max(both) for both in depths],
+            served=[one | two for one, two in served],
+            filled=self.filled | other.filled,
+            applied=self.applied or other.applied,
+        )
 
 
 @dataclass(frozen=True)
@@ -76,13 +105,11 @@ class BatchEvidence:
 
     def with_routes(self, other: "BatchEvidence") -> "BatchEvidence":
         """The same with what another batch showed of the path: routes may depend on the data."""
-        layers = {**other.layers, **self.layers}
-        for name, trail in other.layers.items():
-            now = layers[name]
-            now.serves, now.depth = now.serves | trail.serves, max(now.depth, trail.depth)
-            now.filled |= trail.filled
-            now.applied = now.applied or trail.applied
-        return replace(self, layers=layers)
+        layers = {
+            name: trail.joined(other.layers[name]) if name in other.layers else trail
+            for name, trail in self.layers.items()
+        }
+        return replace(self, layers={**other.layers, **layers})
 
 
 def gather(
@@ -148,7 +175,7 @@ def _looked(
 ) -> BatchEvidence:
     trails: dict[str, LayerTrail] = {}
     wanted = {layer.name: layer for layer in layers}
-    numbers = {layer.name: number for number, layer in enumerate(layers)}
+    numbers: dict[str, list[int]] = {layer.name: [] for layer in layers}  # of calls, all counted
     axes = {layer.name: layer.feature_axis for layer in layers}
     flow, weights = Dataflow(), WeightEvidence(layers)
 
@@ -173,8 +200,10 @@ def _looked(
 
     def left(name: str, given: Any, returned: Any) -> None:
         if not hooks.busy and not weights.busy:
-            depth = flow.passed(numbers[name], given, returned, level=wanted[name].part.level)
-            trails[name].depth = max(trails[name].depth, depth)
+            number = sum(map(len, numbers.values()))
+            depth = flow.passed(number, given, returned, level=wanted[name].part.level)
+            numbers[name].append(number)
+            trails[name].depths.append(depth)
             with _disable_current_modes():
                 weights.left(name, given, returned)
 
@@ -183,14 +212,16 @@ def _looked(
         predictions = predict()
     origins = {head: _origin(flow, given) for head, given in predictions.items()}
     for name, trail in trails.items():
-        bit = 1 << numbers[name]
-        trail.serves = frozenset(head for head, layers in origins.items() if layers & bit)
+        trail.served = [
+            frozenset(head for head, calls in origins.items() if calls >> number & 1)
+            for number in numbers[name]
+        ]
         trail.applied = weights.applied.get(name)
     return BatchEvidence(samples, order, predictions, trails)
 
 
 def _origin(flow: Dataflow, predictions: Any) -> int:
-    """The layers that predictions depend on, a bit each; all where there is no tensor to ask."""
+    """The calls that predictions depend on, a bit each; all where there is no tensor to ask."""
     tensors = [leaf for leaf in tree_leaves(predictions) if isinstance(leaf, Tensor)]
     return flow.of(tensors).layers if tensors else -1
 
