@@ -140,3 +140,16 @@ def test_many_parts_are_one():
         return out[0]
 
     assert followed(steps)[0] == [0, 1]
+
+
+def test_tensors_made_of_numbers_depend_on_nothing():
+    """They come without an operation that makes them, in storage that was freed before."""
+
+    def reused(f, x):
+        found = []
+        for _ in range(200):
+            f[0](x)
+            found.append(torch.tensor([[1.0] * 4] * 2))
+        return torch.cat(found)
+
+    assert followed(reused)[0] == []

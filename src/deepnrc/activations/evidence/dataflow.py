@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -59,6 +60,7 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._origins: dict[int, list[tuple[Region | None, Origin]]] = {}
+        self._held: dict[int, StorageWeakRef] = {}  # so that no other storage takes its number
 
     def of(self, value: Any) -> Origin:
         """What the tensors in a nest depend on."""
@@ -71,8 +73,15 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     origin = origin | part
         return origin
 
+    def _hold(self, tensor: Tensor) -> None:
+        """Keep the number of a storage, though not its memory, when the model frees it."""
+        number = _storage(tensor)
+        if number > 0 and number not in self._held:
+            self._held[number] = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
     def _join(self, tensor: Tensor, origin: Origin) -> None:
         """Note that what a tensor views also depends on something."""
+        self._hold(tensor)
         parts = self._origins.setdefault(_storage(tensor), [])
         region = Region.of(tensor)
         for number, (other, before) in enumerate(parts):
@@ -115,7 +124,8 @@ class Dataflow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         written = _written(func, args, kwargs or {})
         views = {_storage(tensor) for tensor in given}
         for tensor in _tensors(outputs):
-            if _storage(tensor) not in views:  # new: a freed storage may have had its number
+            if _storage(tensor) not in views:
+                self._hold(tensor)
                 self._origins[_storage(tensor)] = [(None, origin)]
         for tensor in written:
             if func in _OVERWRITING:
