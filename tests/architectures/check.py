@@ -86,7 +86,9 @@ def _right(built: Right):
 
 def verdict(found, built, path, targets, own):
     """The diagnosis, checked against the twin's at the targets' own rank."""
-    rank = min(energy_rank(targets), targets.shape[1])
+    spread = targets.std(0)
+    unit = targets / np.where(spread > 0, spread, 1.0)  # units make no target less of one
+    rank = max(energy_rank(targets), energy_rank(unit))
     variance = float(targets.var(0).mean())
     conditions = []
     for name in path:
@@ -96,7 +98,12 @@ def verdict(found, built, path, targets, own):
     diagnosis = deepnrc.diagnose(found)
     got = {v.layer: tuple(c.satisfied for c in v.conditions) for v in diagnosis.verdicts}
     assert got == dict(zip(path, conditions, strict=True)), f"{got}, not {conditions}"
-    first = first_collapsed(conditions)
+    # Where no matrix is applied, NRC3 says nothing for or against.
+    judged = [
+        x if built.layers[name].matrix is not None else (*x[:2], True, x[3])
+        for name, x in zip(path, conditions, strict=True)
+    ]
+    first = first_collapsed(judged)
     name = None if first is None else path[first]
     assert diagnosis.first_collapsed_layer == name, f"{diagnosis.headline}: not from {name}"
     return "not collapsed" if name is None else f"from `{name}`"

@@ -200,3 +200,34 @@ def quantised():
         linear(model[2], h),
         rtol=1e-4,
     )
+
+
+@case("Collapsed through a layer without a matrix", FAMILY, "NRC3 is left out of its verdict")
+def collapsed_through():
+    from architectures.plain import Collapsed
+
+    class Sine(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).sin().asin()  # the identity of what is small, but not linear
+
+    class Net(Collapsed):
+        def __init__(self):
+            super().__init__()
+            layer = Sine(16, 16, bias=False)
+            layer.weight = self.fc2.weight
+            self.fc2 = layer
+
+    model = made(Net)
+    x, _ = data()
+    h1 = linear(model.fc1, array(x))
+    z = h1 @ matrix(model.fc2).T
+    h2 = np.arcsin(np.sin(z))
+    curved = bool(np.abs(h2 - z).max() > 1e-3)  # beyond a quarter turn
+    known = {
+        "fc1": Known(array(x), matrix(model.fc1)),
+        "fc2": Known(h1, None if curved else matrix(model.fc2)),
+        "out": Known(h2, matrix(model.out)),
+    }
+    return Right(
+        lambda: deepnrc.measure(model, batches(x, x[:, :2])), known, x[:, :2], linear(model.out, h2)
+    )
