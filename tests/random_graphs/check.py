@@ -13,7 +13,7 @@ from random_graphs.generate import generate
 from random_graphs.graph import Graph
 from random_graphs.network import Network
 from random_graphs.truth import truth_of
-from reference.network import NAMES, layer_truth
+from reference.network import NAMES, layer_truth, nrc4_off
 from reference.prediction import model_mse
 
 FIELDS = {
@@ -167,14 +167,16 @@ def compared_values(name, layer, seen, right: Rows) -> list[str]:
         # Rounding of the features and of the moments, relative to the largest eigenvalue: it turns
         # directions by its ratio to the gap, and changes a prediction by its ratio to the cut.
         noise = 1e-13 + 1e3 * truth.grain
-        limits = {"nrc1": noise, "nrc4": 1e5 * noise * variance}
+        doubt = min(layer.linear_prediction_floor, 0.01 * variance)
+        limits = {"nrc1": noise, "nrc4": 1e5 * noise * variance + doubt}
         limit = limits.get(short, 1e-9 + noise + noise / max(truth.gap, 1e-16))
         if short == "nrc3" and truth.grain > 1e-9:
             continue  # the rank of such features is not resolved
         if math.isnan(got) != math.isnan(value):
             reason = layer.undefined.get(FIELDS[short], "")
             wrong.append(f"{name}: {short} is {got}, not {value} {reason}")
-        elif abs(got - value) > limit + 1e-7 * abs(value):
+        off = nrc4_off(truth, got) if short == "nrc4" else abs(got - value)
+        if off > limit + 1e-7 * abs(value):
             wrong.append(f"{name}: {short} is {got:.9g}, not {value:.9g} (gap {truth.gap:.0e})")
     return wrong
 

@@ -22,6 +22,7 @@ class Truth:
     nrc2: float
     nrc3: float
     nrc4: float
+    nrc4_resolved: float  # of the directions that sums of squares in float64 resolve
     gap: float  # (λ_k − λ_{k+1})/λ_1, or of the weight where that is smaller
     grain: float  # rounding of the features, relative to their largest deviation
 
@@ -43,9 +44,23 @@ def layer_truth(H, W, Y, k, *, rcond=None, weight_eps=2.3e-16):
         nrc2=alignment.signal_target_cka(H, Y, min(k, d)) if moving and targets_move else math.nan,
         nrc3=subspace.feature_weight_alignment(H, W, aligned) if 0 < aligned < d else math.nan,
         nrc4=prediction.linear_prediction_mse(H, Y, **fit) if targets_move else math.nan,
+        nrc4_resolved=prediction.linear_prediction_mse(_scaled(H), Y, rcond=1e-6),
         gap=min(_gap(center(H), min(k, d)), _gap(center(H), aligned), _gap(W, aligned)),
         grain=2.3e-16 * float(np.abs(H).max() / max(center(H).std(0).max(), 1e-300)),
     )
+
+
+def _scaled(H):
+    """Columns of length 1 about their mean; what does not vary stays 0."""
+    lengths = np.linalg.norm(center(H), axis=0)
+    return center(H) / np.where(lengths > 0, lengths, 1.0)
+
+
+def nrc4_off(truth, value):
+    """How far a value is from the range between all directions and those that are resolved."""
+    if math.isnan(value) or math.isnan(truth.nrc4):
+        return 0.0 if math.isnan(value) and math.isnan(truth.nrc4) else math.inf
+    return max(truth.nrc4 - value, value - max(truth.nrc4_resolved, truth.nrc4), 0.0)
 
 
 def _moves(H):
