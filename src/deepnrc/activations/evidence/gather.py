@@ -212,12 +212,14 @@ def _looked(
         predictions = predict()
     origins = {head: _origin(flow, given) for head, given in predictions.items()}
     for name, trail in trails.items():
-        trail.served = [
-            frozenset(head for head, calls in origins.items() if calls >> number & 1)
-            for number in numbers[name]
-        ]
+        trail.served = [_heads(origins, number) for number in numbers[name]]
         trail.applied = weights.applied.get(name)
     return BatchEvidence(samples, order, predictions, trails)
+
+
+def _heads(origins: Mapping[str, int], call: int) -> frozenset[str]:
+    """Heads whose predictions depend on a call."""
+    return frozenset(head for head, calls in origins.items() if calls >> call & 1)
 
 
 def _origin(flow: Dataflow, predictions: Any) -> int:
