@@ -24,24 +24,25 @@ def linear_prediction_mse(view: LayerView) -> float | Undefined:
 
     Returns:
         ≥ 0, in squared units of the targets. Undefined for constant targets with an intercept,
-        which alone predicts them.
+        which alone predicts them, and for features whose squares underflow.
 
     References:
         [RU26] Table 1, NRC4.
     """
     if view.constant_targets and view.intercept:
         return view.constant_targets
-    return linear_fit(view).mse
+    return view.underflow or linear_fit(view).mse
 
 
 def linear_r2(view: LayerView) -> float | Undefined:
     """Share of the targets' variance that the linear prediction explains, pooled over targets.
 
     Returns:
-        At most 1, and ≥ 0 with an intercept. Undefined for constant targets.
+        At most 1, and ≥ 0 with an intercept. Undefined for constant targets, and for features
+        whose squares underflow.
     """
-    if view.constant_targets:
-        return view.constant_targets
+    if undefined := view.constant_targets or view.underflow:
+        return undefined
     moments = view.moments
     variance = float(moments.target_covariance.diagonal().sum())
     return 1.0 - linear_fit(view).mse * moments.target_dim / variance

@@ -13,6 +13,8 @@ from deepnrc.support.undefined import Undefined
 
 __all__ = ["LayerView", "Undefined"]
 
+_SMALLEST_SIZE = 1e-152  # whose square has all digits of float64
+
 
 @dataclass(frozen=True)
 class LayerView:
@@ -112,6 +114,8 @@ class LayerView:
         moments = self.moments
         if moments.count < 2:
             return Undefined("one sample has no variance")
+        if undefined := self.underflow:
+            return undefined
         variance = float(moments.feature_covariance.diagonal().sum())
         if variance == 0.0:
             if bool((moments.feature_mean == 0).all()):
@@ -124,6 +128,20 @@ class LayerView:
                 "the features are the same for every sample, to the rounding of their dtype"
             )
         return None
+
+    @cached_property
+    def underflow(self) -> Undefined | None:
+        """Why the features' squares are too small for float64; None if they are not."""
+        size = max(
+            float(self.second_moment.diagonal().max()) ** 0.5,
+            float(self.moments.feature_mean.abs().max()),
+        )
+        if size == 0.0 or size >= _SMALLEST_SIZE:
+            return None
+        return Undefined(
+            f"the features are at most about {size:.0e}, so that their squares underflow float64: "
+            "scale them up"
+        )
 
     @property
     def constant_signal(self) -> Undefined | None:

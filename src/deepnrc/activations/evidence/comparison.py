@@ -94,7 +94,7 @@ def misfit(
     weight = affine.weight.reshape(units, -1)  # units × (kernel · channels)
     bias = torch.zeros(units, dtype=torch.float64) if affine.bias is None else affine.bias
     # By their size, so that squares stay in range.
-    size = float(torch.where(torch.isfinite(patches), patches.abs(), 0.0).max()) or 1.0
+    size = max(_largest(patches), _largest(got)) or 1.0
     patches, got, bias = patches / size, got / size, bias / size
     patches = patches.transpose(1, 2).flatten(1)
     linear = patches @ weight.T
@@ -113,3 +113,7 @@ def misfit(
     by_unit = error.mean(0).sqrt() / (2 * allowed * energy.mean(0).sqrt() + least)
     share = error.mean().sqrt() / ((got - bias)[finite].square().mean().sqrt() + least)
     return Misfit(float(torch.maximum(total, by_unit.max())), float(share))
+
+
+def _largest(values: Tensor) -> float:
+    return float(torch.where(torch.isfinite(values), values.abs(), 0.0).max())
