@@ -167,7 +167,9 @@ def compared_values(name, layer, seen, right: Rows) -> list[str]:
         # Rounding of the features and of the moments, relative to the largest eigenvalue: it turns
         # directions by its ratio to the gap, and changes a prediction by its ratio to the cut.
         noise = 1e-13 + 1e3 * truth.grain
+        # A prediction may use any unit, also one that varies by its rounding alone.
         doubt = min(layer.linear_prediction_floor, 0.01 * variance)
+        doubt += 1e3 * truth.unit_grain * variance
         limits = {"nrc1": noise, "nrc4": 1e5 * noise * variance + doubt}
         limit = limits.get(short, 1e-9 + noise + noise / max(truth.gap, 1e-16))
         if short == "nrc3" and truth.grain > 1e-9:

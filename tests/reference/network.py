@@ -25,6 +25,7 @@ class Truth:
     nrc4_resolved: float  # of the directions that sums of squares in float64 resolve
     gap: float  # (λ_k − λ_{k+1})/λ_1, or of the weight where that is smaller
     grain: float  # rounding of the features, relative to their largest deviation
+    unit_grain: float  # the same of the unit where it is largest, of those that vary
 
 
 def layer_truth(H, W, Y, k, *, rcond=None, weight_eps=2.3e-16):
@@ -47,7 +48,14 @@ def layer_truth(H, W, Y, k, *, rcond=None, weight_eps=2.3e-16):
         nrc4_resolved=prediction.linear_prediction_mse(_scaled(H), Y, rcond=1e-6),
         gap=min(_gap(center(H), min(k, d)), _gap(center(H), aligned), _gap(W, aligned)),
         grain=2.3e-16 * float(np.abs(H).max() / max(center(H).std(0).max(), 1e-300)),
+        unit_grain=_unit_grain(H),
     )
+
+
+def _unit_grain(H):
+    deviations, sizes = center(H).std(0), np.abs(H).max(0)
+    varying = deviations > 0
+    return float((2.3e-16 * sizes[varying] / deviations[varying]).max(initial=0.0))
 
 
 def _scaled(H):
