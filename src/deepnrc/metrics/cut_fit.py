@@ -7,14 +7,10 @@ units.
 import torch
 from torch import Tensor
 
-from deepnrc.metrics.fit import DOUBLE, SINGLE, LinearFit, chunks, sides
+from deepnrc.metrics.fit import DOUBLE, FLOOR_MARGIN, SINGLE, LinearFit, chunks, mean_fit, sides
 from deepnrc.metrics.view import LayerView
 
 __all__ = ["cut_fit"]
-
-# Rounding errors are estimated at their usual size; this factor covers their spread on all
-# problems of the tests, with a margin.
-_FLOOR_MARGIN = 8.0
 
 
 def cut_fit(view: LayerView) -> LinearFit:
@@ -31,8 +27,8 @@ def cut_fit(view: LayerView) -> LinearFit:
     assert view.rcond is not None
     both, t = sides(view), view.moments.target_dim
     targets, total = both.targets, float(both.targets.sum())
-    if view.intercept and view.constant_features:
-        return LinearFit(total / t, 0.0, 0, unresolved=max(both.available, 0))
+    if view.underflow or (view.intercept and view.constant_features):
+        return mean_fit(view, both)
     spectrum = view.covariance_spectrum if view.intercept else view.second_moment_spectrum
     values = spectrum.values
     resolution = 4 * view.width * DOUBLE * float(values[0])
@@ -47,7 +43,7 @@ def cut_fit(view: LayerView) -> LinearFit:
     floor += _by_selection(view, values, projected.norm(dim=1), rank, cut)
     return LinearFit(
         float(error.sum()) / t,
-        min(_FLOOR_MARGIN * floor, total) / t,
+        min(FLOOR_MARGIN * floor, total) / t,
         rank,
         below_cut=max(resolved - rank, 0),
         unresolved=max(both.available - max(resolved, rank), 0),
@@ -89,12 +85,12 @@ def _by_selection(view: LayerView, values: Tensor, sizes: Tensor, rank: int, cut
         n, energy = view.moments.count, float(view.moments.feature_covariance.diagonal().mean())
         left = float(view.moments.single_scatter.max()) / n
         mixing = mixing + SINGLE * (2 * roots * (energy / n) ** 0.5 + left / chunks(view) ** 0.5)
-    near = ((values - cut).abs() <= _FLOOR_MARGIN * mixing) & (values > 0)
-    bound = float((sizes[near].square() / values[near]).sum()) / _FLOOR_MARGIN
+    near = ((values - cut).abs() <= FLOOR_MARGIN * mixing) & (values > 0)
+    bound = float((sizes[near].square() / values[near]).sum()) / FLOOR_MARGIN
     inside, outside = values[:rank, None], values[None, rank:]
-    angle = (mixing[:rank, None] / (inside - outside)).clamp(max=1 / _FLOOR_MARGIN)
+    angle = (mixing[:rank, None] / (inside - outside)).clamp(max=1 / FLOOR_MARGIN)
     turned = 2 * sizes[:rank, None] * sizes[None, rank:]
-    turned = turned + _FLOOR_MARGIN * angle * sizes[None, rank:].square()
+    turned = turned + FLOOR_MARGIN * angle * sizes[None, rank:].square()
     return bound + float((angle * turned / inside).sum())
 
 

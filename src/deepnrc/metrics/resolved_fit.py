@@ -10,15 +10,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from deepnrc.metrics.fit import DOUBLE, SINGLE, LinearFit, Sides, chunks, sides
+from deepnrc.metrics.fit import (
+    DOUBLE,
+    FLOOR_MARGIN,
+    SINGLE,
+    LinearFit,
+    Sides,
+    chunks,
+    mean_fit,
+    sides,
+)
 from deepnrc.metrics.view import LayerView
 
 __all__ = ["resolved_fit"]
 
-# Rounding errors are estimated at their usual size; the margins cover their spread on the problems
-# of the tests. A direction counts as resolved where its eigenvalue is this much above its rounding,
-# which leaves second-order effects small.
-_FLOOR_MARGIN = 8.0
+# A direction counts as resolved where its eigenvalue is this much above its rounding, which leaves
+# second-order effects small.
 _RESOLVED = 16.0
 
 
@@ -54,9 +61,8 @@ def resolved_fit(view: LayerView) -> LinearFit:
     and the coefficients, to second order, by at most Σ (v_iᵀΔ[−b; 1])²/λ_i.
     """
     both, t = sides(view), view.moments.target_dim
-    total = float(both.targets.sum())
-    if view.intercept and view.constant_features:
-        return LinearFit(total / t, DOUBLE * total / t, 0, unresolved=max(both.available, 0))
+    if view.underflow or (view.intercept and view.constant_features):
+        return mean_fit(view, both)
     spectrum = view.scaled_spectrum
     values, vectors = spectrum.values, spectrum.vectors
     rounding = _rounding(view, both, float(values[0]))
@@ -72,7 +78,7 @@ def resolved_fit(view: LayerView) -> LinearFit:
     coefficients = vectors @ (projected / values[:, None])
     floor = _first_order(rounding, coefficients, error)
     floor += _second_order(rounding, coefficients, error, values, in_single)
-    floor = (_FLOOR_MARGIN * floor).clamp(max=1)
+    floor = (FLOOR_MARGIN * floor).clamp(max=1)
     rank = int(kept.sum())
     return LinearFit(
         float((error * both.targets).sum()) / t,
@@ -122,5 +128,5 @@ def _second_order(
     turned = (rounding.double + rounding.single**2) * used
     turned = turned + rounding.single * (error.sqrt() + roots * used) / rounding.rows**0.5
     turned = turned + rounding.sums * (part * (1 + left) + roots * left)
-    total: Tensor = (turned.square() / values[:, None]).sum(0)
-    return total
+    bound: Tensor = (turned.square() / values[:, None]).sum(0)
+    return bound

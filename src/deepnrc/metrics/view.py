@@ -71,8 +71,8 @@ class LayerView:
     def scaled_spectrum(self) -> Spectrum:
         """Spectrum of the moment that the linear prediction uses, its features scaled to 1."""
         matrix = self.moments.feature_covariance if self.intercept else self.second_moment
-        scale = matrix.diagonal().rsqrt()
-        scale = torch.where(matrix.diagonal() > 0, scale, 0.0)
+        energy = matrix.diagonal()
+        scale = torch.where(energy > _SMALLEST_SIZE**2, energy.rsqrt(), 0.0)
         return symmetric_spectrum(scale[:, None] * matrix * scale)
 
     @cached_property
@@ -151,7 +151,7 @@ class LayerView:
         """
         if self.center or self.moments.count < 2 or bool((self.moments.feature_mean == 0).all()):
             return self.constant_features
-        return None
+        return self.underflow
 
     @cached_property
     def constant_targets(self) -> Undefined | None:

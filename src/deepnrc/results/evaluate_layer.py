@@ -156,19 +156,23 @@ def _dropped(view: LayerView, fit: LinearFit) -> Iterator[str]:
     """Which directions the linear prediction lacks, and why."""
     kept = f"NRC4 predicts from {fit.rank} of {counted(view.width, 'direction')}"
     if fit.below_cut:
+        are, they, _ = _as_many(fit.below_cut)
         yield (
-            f"{kept}: {fit.below_cut} below rcond={view.rcond:g} of the largest "
-            f"{'is' if fit.below_cut == 1 else 'are'} dropped, and what they would add to the "
-            "prediction"
+            f"{kept}: {fit.below_cut} below rcond={view.rcond:g} of the largest {are} dropped, and "
+            f"what {they} would add to the prediction"
         )
     if fit.unresolved:
+        are, they, them = _as_many(fit.unresolved)
         single = bool((view.moments.single_scatter > 0).any())
         more = '; precision="double" resolves more' if single else ""
         yield (
-            f"{kept}: {fit.unresolved} {'is' if fit.unresolved == 1 else 'are'} so small beside "
-            "the others that rounding hides them, and what they would add to the prediction is "
-            f"not known{more}"
+            f"{kept}: {fit.unresolved} {are} so small beside the others that rounding hides "
+            f"{them}, and what {they} would add to the prediction is not known{more}"
         )
+
+
+def _as_many(count: int) -> tuple[str, str, str]:
+    return ("is", "it", "it") if count == 1 else ("are", "they", "them")
 
 
 def _unseen(layer: LayerCollection, options: MeasureOptions, signal_rank: int) -> LayerMeasurement:

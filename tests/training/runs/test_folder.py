@@ -48,6 +48,18 @@ def test_another_configuration_is_refused_with_its_keys(tmp_path):
     )
 
 
+def test_a_folder_older_than_a_key_of_nrc4_stays_as_it_was_begun(tmp_path):
+    """It says 1e-3 for all measurements of the run, whichever of both defaults is asked for."""
+    folder = RunFolder(tmp_path)
+    folder.prepare(config())
+    text = folder.config.read_text().replace("rcond = 0.0\n", "")
+    folder.config.write_text(text)
+    assert folder.read_config().measure.options.rcond == 1e-3
+    folder.prepare(config())
+    assert folder.config.read_text() == text
+    assert folder.as_begun(config()).measure.options.rcond == 1e-3
+
+
 def test_other_files_are_not_mixed_with_a_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(FileError, match=r"holds other files \(thesis.tex, …\) and no run"):

@@ -20,9 +20,8 @@ import contextlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from deepnrc.errors import ArgumentError, DeepNRCError, FileError
 from deepnrc.storage.atomic import (
@@ -35,14 +34,13 @@ from deepnrc.storage.atomic import (
 from deepnrc.storage.lock import HeldLock, file_lock
 from deepnrc.storage.reading import read_json
 from deepnrc.training.config import ExperimentConfig
-from deepnrc.training.config.differences import differences
-from deepnrc.training.config.file import config_text, plain_config, read_config
+from deepnrc.training.config.file import config_text, read_config
+from deepnrc.training.config.older import as_meant, changes, with_rcond
 from deepnrc.training.runs.faults import find_faults, refuse_fault
 from deepnrc.training.runs.manifest import RunManifest, run_id
 
 __all__ = ["RunFolder", "lock_folder", "named_folder"]
 
-_RCOND_BEFORE = 1e-3  # of runs whose config.toml has no measure.rcond
 _EPOCH = re.compile(r"epoch-(\d{6,})\.safetensors")
 
 
@@ -103,10 +101,7 @@ class RunFolder:
         refuse_fault(self.manifest(), self.config)
         if not self.config.is_file():
             raise FileError(f"'{self.path}' is not the folder of a run: it has no config.toml")
-        stored = read_config(self.config)
-        if "rcond" in stored.measure.model_fields_set:
-            return stored
-        return _with_rcond(stored, _RCOND_BEFORE)
+        return as_meant(read_config(self.config))
 
     def as_begun(self, config: ExperimentConfig) -> ExperimentConfig:
         """The configuration as the folder's run, which it matches, was begun with.
@@ -114,14 +109,14 @@ class RunFolder:
         A folder that is older than ``measure.rcond`` stays with the cut-off of its time, so that
         all measurements of one run mean the same.
         """
-        return _with_rcond(config, self.read_config().measure.rcond)
+        return with_rcond(config, self.read_config().measure.rcond)
 
     def is_finished(self, config: ExperimentConfig) -> bool:
         """Whether the folder holds a run of this configuration that reached its last epoch."""
         if not self.config.is_file() or not self.sessions.is_file():
             return False
         try:
-            if _changes(tomllib.loads(self.config.read_text(encoding="utf-8")), config):
+            if changes(tomllib.loads(self.config.read_text(encoding="utf-8")), config):
                 return False  # the run itself will refuse it, and name the keys
             manifest = self.manifest()
             if manifest is not None and (
@@ -189,7 +184,7 @@ class RunFolder:
                 f"'{self.config}' cannot be read ({error}): it was cut off or altered; restore it "
                 "from a copy, or choose another folder with --out"
             ) from error
-        changed = _changes(before, config)
+        changed = changes(before, config)
         if changed:
             raise FileError(
                 f"'{self.path}' holds a run of another configuration: choose another folder with "
@@ -234,25 +229,6 @@ def lock_folder(path: Path) -> Iterator[HeldLock]:
 
     with file_lock(path / ".lock", refuse) as lock:
         yield lock
-
-
-def _with_rcond(config: ExperimentConfig, rcond: float) -> ExperimentConfig:
-    measure = config.measure.model_copy(update={"rcond": rcond})
-    return config.model_copy(update={"measure": measure})
-
-
-def _changes(stored: Mapping[str, Any], config: ExperimentConfig) -> list[str]:
-    """In which keys a stored configuration and another differ.
-
-    One without ``measure.rcond`` was written when there was only the papers' cut-off; it matches
-    that and also 0, the default today, which a file without the key now has.
-    """
-    measure = stored.get("measure", {})
-    if "rcond" not in measure:
-        stored = {**stored, "measure": {**measure, "rcond": _RCOND_BEFORE}}
-        if config.measure.rcond == 0.0:
-            config = _with_rcond(config, _RCOND_BEFORE)
-    return differences(stored, plain_config(config))
 
 
 def _is_end(line: str) -> bool:
