@@ -5,7 +5,17 @@ import pytest
 from deepnrc.cli.advice import in_options, options_of
 from deepnrc.cli.measure import measure
 
-NAMES = ("reduce", "mask", "unpack", "task", "batch_dim", "center", "targets", "target_dim_axis")
+NAMES = (
+    "reduce",
+    "mask",
+    "unpack",
+    "task",
+    "batch_dim",
+    "center",
+    "targets",
+    "target_dim_axis",
+    "head",
+)
 
 
 @pytest.mark.parametrize(
@@ -15,13 +25,17 @@ NAMES = ("reduce", "mask", "unpack", "task", "batch_dim", "center", "targets", "
         ("with reduce='samples'", "with --reduce samples"),
         ("pass batch_dim=; for others", "pass --batch-dim; for others"),
         ("use center=False here", "use --no-center here"),
-        ("target_dim_axis=1 says", "--target-dim-axis 1 says"),
+        ("batch_dim=1 says", "--batch-dim 1 says"),
         (
             "pass unpack=lambda batch: (batch['x'], batch['y'])",
             "pass --unpack PKG.MOD:NAME, the name of a function such as lambda batch: (batch['x'], "
             "batch['y'])",
         ),
         ("retask=3, x.mask= and --mask=no", "retask=3, x.mask= and --mask=no"),
+        (
+            "measure_heads(model, loader, outputs={'a': …, 'b': …}), where outputs= says",
+            "measure_heads(model, loader, --head NAME=OUTPUT), where --head NAME=OUTPUT says",
+        ),
         ("nothing to say", "nothing to say"),
     ],
 )

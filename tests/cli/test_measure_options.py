@@ -158,3 +158,13 @@ def test_a_terminal_shows_low_rank_targets_too(folder):
         "measure", "--model", f"{name}:make", "--data", f"{name}:low_rank", cwd=path
     )
     assert "The targets are of low rank: 1 direction holds" in text
+
+
+def test_files_are_written_though_the_reader_of_the_table_has_gone(folder):
+    path, name = folder
+    arguments = ["measure", "--model", f"{name}:make", "--data", f"{name}:data", "--save", "m.json"]
+    command = [sys.executable, "-m", "deepnrc", *arguments]
+    with subprocess.Popen(command, cwd=path, stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+    assert process.returncode == 0
+    assert load(path / "m.json").samples == 60

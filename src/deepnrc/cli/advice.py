@@ -22,7 +22,7 @@ def in_options(text: str, names: Iterable[str]) -> str:
     """
     called = {name: f"--{name.replace('_', '-')}" for name in names}
     if "head" in called:
-        called["outputs"] = "--head"
+        called["outputs"] = "--head NAME=OUTPUT"
     if not called:
         return text
 
@@ -30,12 +30,14 @@ def in_options(text: str, names: Iterable[str]) -> str:
         name, value = called[match["name"]], match["value"] or ""
         if value.startswith("lambda"):
             return f"{name} PKG.MOD:NAME, the name of a function such as {value}"
+        if value.startswith("{"):
+            return name
         if value == "False":
             return f"--no-{name[2:]}"
         return f"{name} {value.strip(_QUOTES)}" if value else name
 
     known = "|".join(sorted(called, key=len, reverse=True))
-    pattern = rf"(?<![\w.-])(?P<name>{known})=(?P<value>lambda .*|'[^']*'|\w+)?"
+    pattern = rf"(?<![\w.-])(?P<name>{known})=(?P<value>lambda .*|'[^']*'|{{[^}}]*}}|\w+)?"
     return re.sub(pattern, option, text)
 
 

@@ -45,16 +45,18 @@ def measure(subject: Subject, measured: Measured, judged: Judged, shown: Shown) 
     found = measure_given(network, loader, measured.outputs(), **options)
     heads = {"": found} if isinstance(found, deepnrc.Measurement) else dict(found)
     judgements = {head: deepnrc.diagnose(one, **vars(judged)) for head, one in heads.items()}
-    # In order of worth: the table survives what goes wrong with a picture.
-    if shown.json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
-    elif shown.csv:
-        found.to_frame().to_csv(sys.stdout)
-    else:
-        _print(heads, judgements, vars(measured))
-    if shown.save is not None:
-        found.save(shown.save)
-    _draw(heads, judgements, shown)
+    try:  # in order of worth: the table survives what goes wrong with a file or a picture
+        if shown.json:
+            print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
+        elif shown.csv:
+            found.to_frame().to_csv(sys.stdout)
+        else:
+            _print(heads, judgements, vars(measured))
+        sys.stdout.flush()
+    finally:  # also where the reader, such as `head`, has closed the pipe
+        if shown.save is not None:
+            found.save(shown.save)
+        _draw(heads, judgements, shown)
 
 
 def _check(shown: Shown) -> None:

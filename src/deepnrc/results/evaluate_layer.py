@@ -142,8 +142,9 @@ def _notes(view: LayerView, fit: LinearFit, undefined: Mapping[str, str]) -> Ite
     if view.signal_dim < k:
         yield f"NRC2 uses all {view.width} directions of the layer: the signal rank is {k}"
     if "feature_weight_alignment" not in undefined and view.alignment_rank < k:
+        compared = counted(view.alignment_rank, "direction")
         yield (
-            f"NRC3 compares {view.alignment_rank} directions, not {k}: width {view.width}, rank of "
+            f"NRC3 compares {compared}, not {k}: width {view.width}, rank of "
             f"the features {view.feature_rank}, rank of the weight {view.weight_rank}"
         )
     samples = view.moments.count - (1 if view.intercept else 0)
