@@ -124,7 +124,7 @@ class RunFolder:
             ):
                 return False  # what is lost is made again, or named
             sessions = self.sessions.read_text(encoding="utf-8", errors="replace").splitlines()
-        except (DeepNRCError, OSError):
+        except (DeepNRCError, OSError, ValueError, RecursionError):
             return False  # the run itself will say what is wrong
         return any(_is_end(line) for line in sessions)
 
