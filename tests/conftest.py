@@ -1,9 +1,6 @@
 """Seeded random generators for the tests; the global ones are restored after each test."""
 
-import contextlib
 import os
-import resource
-import signal
 import sys
 
 # Set before NumPy is imported: two thread pools on two cores slow each other down a hundredfold.
@@ -14,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+
+import helpers
 
 torch.set_num_threads(1)
 
@@ -67,16 +66,4 @@ def installed(tmp_path, monkeypatch):
 @pytest.fixture
 def file_size_limit():
     """Context manager in which no file can grow beyond some bytes, as on a full disk."""
-
-    @contextlib.contextmanager
-    def limit(size):
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-            signal.signal(signal.SIGXFSZ, handler)
-
-    return limit
+    return helpers.file_size_limit

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import pty
+import resource
+import signal
 import subprocess
 import sys
 import textwrap
@@ -242,3 +244,16 @@ def run_contents(path):
     other = {"environment.json", "sessions.jsonl", ".lock"}
     files = (file for file in path.rglob("*") if file.is_file() and file.name not in other)
     return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+@contextlib.contextmanager
+def file_size_limit(size):
+    """No file can grow beyond some bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

@@ -153,3 +153,15 @@ def test_lazy_layers_are_refused_with_what_to_do(model, where):
     message = f"layer {where} has no weight yet: run the model once on a batch before measuring it"
     with pytest.raises(LayerError, match=message):
         find_layers(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_a_quantized_layer_among_others_is_named_as_left_out():
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.Linear(16, 2))
+    quantized = torch.ao.quantization.quantize_dynamic(model, {"2"})
+    layers, skipped = find_layers(quantized)
+    assert [layer.name for layer in layers] == ["0", "3"]
+    assert [x.name for x in skipped] == ["2"]
+    assert skipped[0].reason.endswith(
+        "its weight is not a matrix of real numbers (quantized or sharded)"
+    )

@@ -81,22 +81,24 @@ class ResNet(nn.Module):
         return self.fc(self.block2(self.block1(self.stem(x))).mean((2, 3)))
 
 
+_RESNET = (
+    "stem",
+    "block1.conv1",
+    "block1.conv2",
+    "block2.conv1",
+    "block2.shortcut",
+    "block2.conv2",
+    "fc",
+)
+
+
 @case("ResNet", FAMILY, "BatchNorm, ReLU in place, a convolution as shortcut")
 def resnet():
     model = made(ResNet)
     x, y = images()
     model.train()(x)
     model.eval()
-    order = (
-        "stem",
-        "block1.conv1",
-        "block1.conv2",
-        "block2.conv1",
-        "block2.shortcut",
-        "block2.conv2",
-        "fc",
-    )
-    return by_samples(model, x, y, order=order)
+    return by_samples(model, x, y, order=_RESNET)
 
 
 @case("ResNet in channels_last", FAMILY, "strides of memory are not axes")
@@ -105,16 +107,7 @@ def channels_last():
     x, y = images()
     model.train()(x)
     model.eval()
-    order = (
-        "stem",
-        "block1.conv1",
-        "block1.conv2",
-        "block2.conv1",
-        "block2.shortcut",
-        "block2.conv2",
-        "fc",
-    )
-    return by_samples(model, x.to(memory_format=torch.channels_last), y, order=order)
+    return by_samples(model, x.to(memory_format=torch.channels_last), y, order=_RESNET)
 
 
 @case("1D convolutions, T = B", FAMILY, "as many steps as samples in a batch, channels first")

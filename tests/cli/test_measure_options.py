@@ -158,6 +158,7 @@ def test_a_terminal_shows_low_rank_targets_too(folder):
         "measure", "--model", f"{name}:make", "--data", f"{name}:low_rank", cwd=path
     )
     assert "The targets are of low rank: 1 direction holds" in text
+    assert "--signal-rank sets another k" in text
 
 
 def test_files_are_written_though_the_reader_of_the_table_has_gone(folder):

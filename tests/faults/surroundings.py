@@ -1,13 +1,10 @@
 """Disks that are full, file systems that lack locks or fsync, and files made to do harm."""
 
-import contextlib
 import errno
 import fcntl
 import json
 import os
-import resource
 import shutil
-import signal
 import time
 import warnings
 
@@ -18,21 +15,9 @@ from deepnrc.training.runs.check import check_run
 from deepnrc.training.runs.folder import RunFolder, named_folder
 from faults.promise import Tries
 from faults.runs import copied, different, finished, train
-from helpers import run_contents
+from helpers import file_size_limit, run_contents
 
 __all__ = ["full_disk", "hostile", "listed", "no_fsync", "no_locks"]
-
-
-@contextlib.contextmanager
-def _limit(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def full_disk(folder):
@@ -41,7 +26,7 @@ def full_disk(folder):
     largest = max(map(len, expected.values()))
     for size in range(100, largest, 500):
         run, said = folder / f"limit {size}", ""
-        with _limit(size):
+        with file_size_limit(size):
             try:
                 train(run)
             except DeepNRCError as error:

@@ -205,7 +205,10 @@ def test_predictions_that_are_no_tensor():
     x, y = regression_data(40)
     got = deepnrc.measure(small_network(), [(x, y)], forward=lambda model, x: {"y": model(x)})
     every_undefined_value_is_nan_with_a_reason(got)
-    reason = "the model returned a dict, not a tensor: pass forward= that returns the predictions"
+    reason = (
+        "the model returned a dict, not a tensor: pass output= that says which part of it are the "
+        "predictions, or forward= that returns them"
+    )
     assert got.undefined == {"model_mse": reason, "model_r2": reason}
     assert f"model's own MSE undefined: {reason}" in str(got)
 

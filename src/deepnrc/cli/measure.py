@@ -109,7 +109,7 @@ def _print(
             print(f"{'' if number == 0 else chr(10)}=== {head} ===")
         show_measurement(measurement, options=options)
         print()
-        show_diagnosis(judgements[head])
+        show_diagnosis(judgements[head], options=options)
 
 
 def _draw(

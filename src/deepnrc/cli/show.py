@@ -47,9 +47,9 @@ def show_measurement(
         console.print(printable(in_options(note, options)), markup=False, style="dim")
 
 
-def show_diagnosis(diagnosis: "Diagnosis") -> None:
-    """The diagnosis in words, its first line in bold on a terminal."""
-    text = str(diagnosis)
+def show_diagnosis(diagnosis: "Diagnosis", *, options: Iterable[str] = ()) -> None:
+    """The diagnosis in words, its first line in bold on a terminal; options as above."""
+    text = in_options(str(diagnosis), options)
     if not sys.stdout.isatty():
         print(text)
         return

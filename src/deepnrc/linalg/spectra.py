@@ -10,12 +10,16 @@ from jaxtyping import Float64
 from torch import Tensor
 
 __all__ = [
+    "SMALLEST_SQUARE",
     "Spectrum",
     "numerical_rank",
     "right_spectrum",
     "symmetric_spectrum",
     "unit_spectrum",
 ]
+
+SMALLEST_SQUARE = 1e-304
+"""The least square that has all digits of float64."""
 
 # Eigenvectors of WᵀW are accurate to eps over the ratio of its eigenvalues: to 1e-11 at this
 # ratio. Below it the slower SVD of W itself is used.
@@ -69,9 +73,12 @@ def symmetric_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
 
 
 def unit_spectrum(matrix: Float64[Tensor, "d d"]) -> Spectrum:
-    """Spectrum of a second moment in units that make its diagonal 1, and 0 where nothing varies."""
+    """Spectrum of a second moment in units that make its diagonal 1.
+
+    0 where nothing varies, or so little that squares underflow.
+    """
     diagonal = matrix.diagonal()
-    scale = torch.where(diagonal > 0, diagonal.rsqrt(), 0.0)
+    scale = torch.where(diagonal > SMALLEST_SQUARE, diagonal.rsqrt(), 0.0)
     return symmetric_spectrum(scale[:, None] * matrix * scale)
 
 

@@ -7,13 +7,18 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from deepnrc.linalg.spectra import Spectrum, numerical_rank, right_spectrum, symmetric_spectrum
+from deepnrc.linalg.spectra import (
+    SMALLEST_SQUARE,
+    Spectrum,
+    numerical_rank,
+    right_spectrum,
+    symmetric_spectrum,
+    unit_spectrum,
+)
 from deepnrc.moments.record import Moments
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["LayerView", "Undefined"]
-
-_SMALLEST_SIZE = 1e-152  # whose square has all digits of float64
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,8 @@ class LayerView:
     @cached_property
     def scaled_spectrum(self) -> Spectrum:
         """Spectrum of the moment that the linear prediction uses, its features scaled to 1."""
-        matrix = self.moments.feature_covariance if self.intercept else self.second_moment
-        energy = matrix.diagonal()
-        scale = torch.where(energy > _SMALLEST_SIZE**2, energy.rsqrt(), 0.0)
-        return symmetric_spectrum(scale[:, None] * matrix * scale)
+        centred = self.intercept
+        return unit_spectrum(self.moments.feature_covariance if centred else self.second_moment)
 
     @cached_property
     def weight_spectrum(self) -> Spectrum:
@@ -136,7 +139,7 @@ class LayerView:
             float(self.second_moment.diagonal().max()) ** 0.5,
             float(self.moments.feature_mean.abs().max()),
         )
-        if size == 0.0 or size >= _SMALLEST_SIZE:
+        if size == 0.0 or size >= SMALLEST_SQUARE**0.5:
             return None
         return Undefined(
             f"the features are at most about {size:.0e}, so that their squares underflow float64: "

@@ -22,8 +22,8 @@ def matching_predictions(predictions: Any, targets: Tensor) -> Tensor | Undefine
     """
     if not isinstance(predictions, Tensor):
         return Undefined(
-            f"the model returned a {type(predictions).__name__}, not a tensor: pass forward= "
-            "that returns the predictions"
+            f"the model returned a {type(predictions).__name__}, not a tensor: pass output= "
+            "that says which part of it are the predictions, or forward= that returns them"
         )
     flat = predictions.detach()
     flat = flat[:, None] if flat.ndim == 1 else flat

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from deepnrc.errors import FileError
 from deepnrc.results.diagnosis import Diagnosis, diagnose
@@ -21,17 +21,13 @@ _KIND, _VERSION = "head measurements", 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadDiagnoses(Mapping[str, Diagnosis]):
-    """A diagnosis for each head.
+class _ByHead(Mapping[str, Record], Generic[Record]):
+    heads: Mapping[str, Record]
 
-    Attributes:
-        heads: By name, in the order of the targets.
-    """
-
-    heads: Mapping[str, Diagnosis]
-
-    def __getitem__(self, head: str) -> Diagnosis:
-        return _found(self.heads, head)
+    def __getitem__(self, head: str) -> Record:
+        if head in self.heads:
+            return self.heads[head]
+        raise KeyError(f"no head '{head}'; measured: {', '.join(self.heads)}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.heads)
@@ -40,7 +36,16 @@ class HeadDiagnoses(Mapping[str, Diagnosis]):
         return len(self.heads)
 
     def __str__(self) -> str:
-        return _sections(self.heads)
+        return "\n\n".join(f"=== {head} ===\n{one}" for head, one in self.heads.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadDiagnoses(_ByHead[Diagnosis]):
+    """A diagnosis for each head.
+
+    Attributes:
+        heads: By name, in the order of the targets.
+    """
 
     @property
     def headline(self) -> str:
@@ -49,26 +54,12 @@ class HeadDiagnoses(Mapping[str, Diagnosis]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadMeasurements(Mapping[str, Measurement]):
+class HeadMeasurements(_ByHead[Measurement]):
     """A measurement for each head, from one pass over the data.
 
     Attributes:
         heads: By name, in the order of the targets.
     """
-
-    heads: Mapping[str, Measurement]
-
-    def __getitem__(self, head: str) -> Measurement:
-        return _found(self.heads, head)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.heads)
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-    def __str__(self) -> str:
-        return _sections(self.heads)
 
     def diagnose(self, *, rule: str = "all", **thresholds: float) -> HeadDiagnoses:
         """A diagnosis for each head: of the layers that its own predictions depend on.
@@ -125,13 +116,3 @@ def _check(record: Mapping[str, Any], path: object) -> None:
         raise FileError(f"'{path}' lacks a field of its measurements: 'heads': measure again")
     for head, one in heads.items():
         check_measurement(one, f"{path}' head '{head}")
-
-
-def _found(heads: Mapping[str, Record], head: str) -> Record:
-    if head in heads:
-        return heads[head]
-    raise KeyError(f"no head '{head}'; measured: {', '.join(heads)}")
-
-
-def _sections(heads: Mapping[str, object]) -> str:
-    return "\n\n".join(f"=== {head} ===\n{one}" for head, one in heads.items())

@@ -17,12 +17,12 @@ from deepnrc.activations.evidence.basis import affine_maps, random_inputs
 from deepnrc.activations.evidence.calls import Kept, LayerCall
 from deepnrc.activations.evidence.comparison import Affine, Misfit, misfit, rounding
 from deepnrc.activations.evidence.patches import Geometry
+from deepnrc.activations.kinds.part import ONE_MATRIX
 from deepnrc.activations.layers import WeightLayer
 from deepnrc.support.undefined import Undefined
 
 __all__ = ["Applied", "WeightEvidence"]
 
-_KINDS = ("linear", "linear_in_out", "convolution")
 _DOUBT = 4.0  # more than this many times the rounding allowed is no rounding
 _NOTE = (
     "its weight is what the layer applies, found by applying it to a basis: its output is not "
@@ -62,7 +62,9 @@ class WeightEvidence:
     """
 
     def __init__(self, layers: Sequence[WeightLayer]) -> None:
-        self._layers = {x.name: x for x in layers if x.kind in _KINDS and len(x.parts.parts) == 1}
+        self._layers = {
+            x.name: x for x in layers if x.kind in ONE_MATRIX and len(x.parts.parts) == 1
+        }
         self._kept: dict[str, tuple[Kept, Affine]] = {}
         self._known: dict[str, Affine] = {}
         self.applied: dict[str, Applied] = {}

@@ -61,7 +61,7 @@ def is_packed(module: nn.Module) -> bool:
 def reason_to_skip(module: nn.Module) -> str | None:
     """Why a module without parts is not measured; None where it holds no weight at all."""
     kind = type(module).__name__
-    if is_packed(module):
+    if is_packed(module) or isinstance(getattr(module, "_packed_params", None), nn.Module):
         return f"{kind}: its weight is not a matrix of real numbers (quantized or sharded)"
     own = own_weights(module)
     if not own:

@@ -11,6 +11,7 @@ from deepnrc.errors import LayerError
 from deepnrc.support.undefined import Undefined
 
 __all__ = [
+    "ONE_MATRIX",
     "Call",
     "Entering",
     "Padded",
@@ -21,6 +22,9 @@ __all__ = [
     "values_of",
     "whole",
 ]
+
+ONE_MATRIX = ("linear", "linear_in_out", "convolution")
+"""Kinds whose output is their matrix times what enters, and a bias."""
 
 
 @dataclass(frozen=True)

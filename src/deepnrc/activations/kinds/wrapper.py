@@ -9,12 +9,11 @@ from dataclasses import replace
 
 from torch import nn
 
-from deepnrc.activations.kinds.part import Call, Entering, Parts, first_tensor
+from deepnrc.activations.kinds.part import ONE_MATRIX, Call, Entering, Parts, first_tensor
 
 __all__ = ["wrapper"]
 
 _INSIDE = "base_layer"
-_KINDS = ("linear", "linear_in_out", "convolution")
 
 
 def wrapper(module: nn.Module, parts_of: Callable[[nn.Module], Parts | None]) -> Parts | None:
@@ -27,7 +26,7 @@ def wrapper(module: nn.Module, parts_of: Callable[[nn.Module], Parts | None]) ->
     base = getattr(module, _INSIDE, None)
     can_merge = all(callable(getattr(module, name, None)) for name in ("merge", "unmerge"))
     inside = parts_of(base) if can_merge and isinstance(base, nn.Module) else None
-    if inside is None or len(inside.parts) != 1 or inside.parts[0].kind not in _KINDS:
+    if inside is None or len(inside.parts) != 1 or inside.parts[0].kind not in ONE_MATRIX:
         return None
     suffix = f"{_INSIDE}.{inside.parts[0].suffix}".strip(".")
 
