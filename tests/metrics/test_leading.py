@@ -85,3 +85,12 @@ def test_a_wide_weight_as_initialized_has_leading_directions():
     net = nn.Linear(1024, 1024)
     x = torch.randn(64, 1024)
     assert "feature_weight_alignment" not in measure(net, [(x, x[:, :3])])[0].undefined
+
+
+def test_a_gap_of_a_ten_thousandth_leads_in_single_precision():
+    torch.manual_seed(0)
+    net = nn.Linear(6, 6, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.diag(torch.tensor([1.0001, 1.0001, 1, 1, 1, 1])))
+    x = torch.randn(200, 6) * torch.arange(6, 0, -1)
+    assert "feature_weight_alignment" not in measure(net, [(x, x[:, :2])])[0].undefined
