@@ -106,9 +106,9 @@ def test_integer_targets_are_numbers():
     [
         (
             lambda model, x: {"y": model(x)},
-            "the model returned a dict, not a tensor: pass forward=",
+            "the model returned a dict, not a tensor: pass output=",
         ),
-        (lambda model, x: (model(x),), "the model returned a tuple, not a tensor: pass forward="),
+        (lambda model, x: (model(x),), "the model returned a tuple, not a tensor: pass output="),
         (
             lambda model, x: model(x)[:, :1],
             r"the model returned shape (40, 1) for targets of shape (40, 2): pass forward=",
